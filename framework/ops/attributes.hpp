@@ -1,0 +1,148 @@
+// The attributes of the framework's ops, and what each op computes: the contract between ops and devices' kernels.
+//
+// Images are (N, C, H, W). `f32` unless said otherwise. "[b]" is an optional input, present as the attribute says.
+//
+//   op                          inputs -> outputs
+//   normalize                   image u8 -> y = (image / 255 - mean[c]) / std[c]
+//   conv2d                      x, w (O, C/groups, kh, kw), [b (O)] -> y
+//   conv2d_grad_input           dy, w -> dx
+//   conv2d_grad_weight          x, dy -> dw, [db]
+//   linear                      x (N, K), w (O, K), [b (O)] -> y (N, O)
+//   linear_grad_input           dy, w -> dx
+//   linear_grad_weight          x, dy -> dw, [db]
+//   batch_norm                  x, w (C), b (C), [residual] -> y, mean (C), variance (C, biased)
+//                               y = relu?((x - mean) / sqrt(variance + epsilon) * w + b + residual?)
+//   batch_norm_grad             x, dy, mean, variance, w, [y: if relu] -> dx, dw, db, [dresidual]
+//                               where relu: dy counts only where y > 0
+//   batch_norm_inference        x, w, b, running_mean, running_var, [residual] -> y
+//   batch_statistics            mean, variance, fraction (), [moments] -> mean * fraction, variance * n/(n-1) * fraction
+//                               n: attribute count, or the last element of moments; n = 1 leaves the variance as it is
+//   batch_moments               x -> f64 (2C + 1): sums, sums of squares, count        (synchronised batch norm)
+//   batch_norm_apply            x, moments, w, b -> y, mean, variance
+//   batch_norm_grad_sums        x, dy, mean, variance -> f64 (2C): sums of dy, of dy * x_hat; dw (C), db (C)
+//   batch_norm_grad_apply       x, dy, mean, variance, w, sums, moments -> dx
+//   all_reduce                  v (f32 or f64) -> v summed over all ranks
+//   relu, sigmoid, tanh, …      x -> y;   NAME_grad: y, dy -> dx          (registered as pointwise functors)
+//   add                         a, b -> a + b
+//   scale                       x -> factor * x (any shape)
+//   concat                      x0, x1, … -> along channels
+//   slice_channels              x -> x[:, begin : begin + count]
+//   pad_channels                x -> zeros before and after the channels
+//   subsample                   x -> x[:, :, ::stride, ::stride];   subsample_grad: dy -> dx (zeros between)
+//   max_pool2d                  x -> y, index u8 (N, C, H', W'): position kh * kernel_w + kw of the first maximum
+//   max_pool2d_grad             dy, index -> dx
+//   avg_pool2d                  x -> y;   avg_pool2d_grad: dy -> dx
+//   adaptive_avg_pool2d         x -> y (PyTorch's bins);   adaptive_avg_pool2d_grad: dy -> dx
+//   reshape                     x plain -> same elements, another shape
+//   dropout                     x, random_key f64?(see step_block.hpp) i64 (2), indices i64 (N) -> y; its own gradient
+//   softmax_cross_entropy       logits (N, K), labels i32 (N), weights (N) -> loss (), losses (N), probabilities (N, K)
+//                               losses are per sample, not weighted; loss = sum of weight * loss
+//   softmax_cross_entropy_grad  probabilities, labels, weights, d_loss () -> d_logits
+//   classification_metrics      logits, labels, weights, losses -> f64 (4): sum of weight * loss, sum of weights,
+//                               weighted counts of top-1 and top-5 hits (ties go to the lower class; NaN never hits)
+//   reorder                     x -> x in the layout of the output type
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/options.hpp"
+#include "graph/graph.hpp"
+
+namespace lockstep {
+
+struct NormalizeAttributes {
+  std::vector<double> mean = {};
+  std::vector<double> std = {};
+};
+
+// {height, width}. PyTorch's torch.nn.Conv2d; cross-correlation, zero padding.
+struct Conv2dAttributes {
+  std::array<int, 2> stride{1, 1};
+  std::array<int, 2> padding{0, 0};
+  std::array<int, 2> dilation{1, 1};
+  int groups = 1;
+  bool bias = false;
+  // Of the two gradients: the extents that cannot be derived from their inputs.
+  std::vector<int64_t> input_shape = {};   // conv2d_grad_input: of x
+  std::vector<int64_t> weight_shape = {};  // conv2d_grad_weight: of w
+};
+
+struct LinearAttributes {
+  bool bias = false;
+};
+
+struct BatchNormAttributes {
+  double epsilon = 1e-5;
+  bool relu = false;
+  bool residual = false;
+};
+
+struct BatchStatisticsAttributes {
+  int64_t count = 0;  // values per channel; 0: taken from moments
+};
+
+struct ScaleAttributes {
+  double factor = 1;
+};
+
+// Pooling. ceil_mode as PyTorch: a window that would start in the right padding is dropped.
+struct PoolAttributes {
+  std::array<int, 2> kernel{1, 1};
+  std::array<int, 2> stride{1, 1};
+  std::array<int, 2> padding{0, 0};
+  bool ceil_mode = false;
+  bool count_include_pad = true;
+  std::vector<int64_t> input_shape = {};  // gradients: of x
+};
+
+struct AdaptivePoolAttributes {
+  std::array<int, 2> out{1, 1};
+  std::vector<int64_t> input_shape = {};  // gradient: of x
+};
+
+struct ChannelsAttributes {  // slice_channels: begin, count; pad_channels: before = begin, after = count
+  int64_t begin = 0;
+  int64_t count = 0;
+};
+
+struct SubsampleAttributes {
+  int stride = 1;
+  std::vector<int64_t> input_shape = {};  // gradient: of x
+};
+
+struct ReshapeAttributes {
+  std::vector<int64_t> shape = {};
+};
+
+struct DropoutAttributes {
+  double probability = 0.5;  // of being zeroed; the rest is scaled by 1 / (1 - probability)
+  int64_t layer = 0;         // a number of the layer's own, hash_name of its path
+};
+
+struct SoftmaxCrossEntropyAttributes {
+  double label_smoothing = 0;  // Szegedy et al., arXiv:1512.00567, section 7; PyTorch's definition
+};
+
+struct ReorderAttributes {
+  int layout = 0;  // static_cast<int>(Layout) of the result
+};
+
+void describe(Options<NormalizeAttributes>&);
+void describe(Options<Conv2dAttributes>&);
+void describe(Options<LinearAttributes>&);
+void describe(Options<BatchNormAttributes>&);
+void describe(Options<BatchStatisticsAttributes>&);
+void describe(Options<ScaleAttributes>&);
+void describe(Options<PoolAttributes>&);
+void describe(Options<AdaptivePoolAttributes>&);
+void describe(Options<ChannelsAttributes>&);
+void describe(Options<SubsampleAttributes>&);
+void describe(Options<ReshapeAttributes>&);
+void describe(Options<DropoutAttributes>&);
+void describe(Options<SoftmaxCrossEntropyAttributes>&);
+void describe(Options<ReorderAttributes>&);
+
+}  // namespace lockstep

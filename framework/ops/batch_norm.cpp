@@ -1,0 +1,92 @@
+// Batch normalisation by the batch's own moments. Ioffe and Szegedy, arXiv:1502.03167, algorithm 1;
+// gradients as in its section 3. ReLU and an added residual may be fused in; the output then says
+// where the ReLU let the gradient through.
+#include "graph/op.hpp"
+#include "ops/attributes.hpp"
+#include "ops/check.hpp"
+
+namespace lockstep {
+namespace {
+
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
+  const auto& a = attributes.as<BatchNormAttributes>();
+  check_inputs(inputs, a.residual ? 4 : 3);
+  check_rank(inputs[0], "x", 4);
+  const TensorType per_channel = f32({inputs[0].shape[1]});
+  check_type(inputs[1], "w", per_channel);
+  check_type(inputs[2], "b", per_channel);
+  if (a.residual) check_type(inputs[3], "residual", inputs[0]);
+  return {inputs[0], per_channel, per_channel};
+}
+
+std::vector<TensorType> infer_grad(std::span<const TensorType> inputs,
+                                   const Attributes& attributes) {
+  const auto& a = attributes.as<BatchNormAttributes>();
+  check_inputs(inputs, a.relu ? 6 : 5);
+  check_rank(inputs[0], "x", 4);
+  const TensorType per_channel = f32({inputs[0].shape[1]});
+  check_type(inputs[1], "dy", inputs[0]);
+  check_type(inputs[2], "mean", per_channel);
+  check_type(inputs[3], "variance", per_channel);
+  check_type(inputs[4], "w", per_channel);
+  if (a.relu) check_type(inputs[5], "y", inputs[0]);
+  std::vector<TensorType> outputs{inputs[0], per_channel, per_channel};
+  if (a.residual) outputs.push_back(inputs[0]);
+  return outputs;
+}
+
+std::vector<TensorType> infer_inference(std::span<const TensorType> inputs,
+                                        const Attributes& attributes) {
+  const auto& a = attributes.as<BatchNormAttributes>();
+  check_inputs(inputs, a.residual ? 6 : 5);
+  check_rank(inputs[0], "x", 4);
+  const TensorType per_channel = f32({inputs[0].shape[1]});
+  constexpr std::string_view kNames[] = {"x", "w", "b", "running_mean", "running_var"};
+  for (size_t i = 1; i < 5; ++i) check_type(inputs[i], kNames[i], per_channel);
+  if (a.residual) check_type(inputs[5], "residual", inputs[0]);
+  return {inputs[0]};
+}
+
+std::vector<Value> gradient(const GradientContext& c) {
+  if (c.d_outputs[1] || c.d_outputs[2]) {
+    fail(Failure::usage, c.node.label, ": batch_norm: its mean or variance is part of the loss; ",
+         "only its first output has a gradient; compute moments by other ops");
+  }
+  BatchNormAttributes a = c.attributes<BatchNormAttributes>();
+  std::vector<Value> inputs{c.inputs[0], c.d_outputs[0], c.outputs[1], c.outputs[2], c.inputs[1]};
+  if (a.relu) inputs.push_back(c.outputs[0]);
+  const bool residual = a.residual;
+  a.residual = residual && c.needed[3];
+  const Value dx = c.apply("batch_norm_grad", std::move(inputs), Attributes::of(a), "grad");
+  std::vector<Value> gradients(c.inputs.size());
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (c.needed[i]) gradients[i] = {&c.graph, {dx.id().node, static_cast<int32_t>(i)}};
+  }
+  return gradients;
+}
+
+}  // namespace
+
+void describe(Options<BatchNormAttributes>& o) {
+  o("epsilon", &BatchNormAttributes::epsilon, "added to the variance", positive());
+  o("relu", &BatchNormAttributes::relu, "followed by a ReLU");
+  o("residual", &BatchNormAttributes::residual, "adds another value before the ReLU");
+}
+
+void add_batch_norm(OpRegistry& ops) {
+  ops.add({.name = "batch_norm",
+           .help = "normalises each channel by the batch's moments, which it also gives",
+           .infer = infer,
+           .gradient = gradient,
+           .in_place = {{.input = 3, .output = 0}}});
+  ops.add({.name = "batch_norm_grad",
+           .help = "gradients of batch_norm",
+           .infer = infer_grad,
+           .in_place = {{.input = 1, .output = 0}, {.input = 1, .output = 3}}});
+  ops.add({.name = "batch_norm_inference",
+           .help = "normalises each channel by the running moments; not differentiable",
+           .infer = infer_inference,
+           .in_place = {{.input = 0, .output = 0}, {.input = 5, .output = 0}}});
+}
+
+}  // namespace lockstep
