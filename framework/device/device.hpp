@@ -1,0 +1,134 @@
+// What a device is to the framework: memory, streams and events, and kernels that are prepared once and launched often.
+//
+// Preparing chooses algorithms, workspace and layout and may allocate. Launching enqueues on a stream, allocates
+// nothing, and bakes in nothing that changes from step to step: rate, step number, loss scale and random keys lie in
+// device memory (plan/step_block.hpp), so that a sequence of launches can be captured and replayed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/layout.hpp"
+#include "graph/graph.hpp"
+#include "graph/op.hpp"
+#include "train/optimizer.hpp"
+
+namespace lockstep {
+
+// Opaque; a host device has one stream, on which everything is done when the call returns.
+struct Stream;
+struct Event;
+
+struct DeviceOptions {
+  int local_rank = 0;
+  int local_size = 1;   // ranks on this host, for dividing cores or choosing a GPU
+  int threads = 0;      // compute threads of this rank; 0: the rank's share of the host's cores
+};
+
+struct KernelArguments {
+  std::span<const void* const> inputs;
+  std::span<void* const> outputs;
+  void* workspace = nullptr;  // Kernel::workspace_bytes(), 64-byte aligned; shared by all launches of a stream
+  Stream* stream = nullptr;
+};
+
+// A prepared launch. Its arguments' addresses are constant from the moment they are bound until the plan goes.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  virtual void launch(const KernelArguments& arguments) = 0;
+  virtual int64_t workspace_bytes() const { return 0; }
+  // The algorithm chosen, for profiles and for the test that no slow reference path is taken: "jit_wino:avx512_core".
+  virtual std::string_view implementation() const { return ""; }
+};
+
+// What a kernel is prepared for: a node of the graph with its layouts assigned.
+struct KernelRequest {
+  std::string_view op;
+  std::string_view label;
+  const Attributes& attributes;
+  std::span<const TensorType> inputs;
+  std::span<const TensorType> outputs;
+  const OpDef& definition;
+  Mode mode;
+};
+
+// The layouts a node wants: one per input and output. An input in another layout gets a reorder before the node.
+struct LayoutChoice {
+  std::vector<Layout> inputs;
+  std::vector<Layout> outputs;
+};
+
+// Ranges of the parameter arena that one copy of the optimizer updates, in elements.
+struct UpdateSegment {
+  int64_t offset;
+  int64_t count;
+  int32_t group;     // index into UpdateRequest::groups
+};
+
+struct UpdateGroup {
+  std::shared_ptr<const Optimizer> optimizer;
+  float lr_multiplier = 1;
+};
+
+// The optimizer's update over the arenas, after the gradients are reduced: w and slots change, g is read.
+// Kernel arguments: inputs {gradients, StepInfo*}, outputs {parameters, slot 0, slot 1, …}.
+struct UpdateRequest {
+  std::string_view optimizer_name;
+  std::span<const UpdateGroup> groups;
+  std::span<const UpdateSegment> segments;
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  virtual std::string_view name() const = 0;
+  virtual std::string description() const = 0;  // "cpu: AMD EPYC, avx512, 2 threads, oneDNN 2.6.3"
+  virtual int threads() const { return 1; }
+
+  // --- memory: 64-byte aligned; failing throws Error{device} that says how much was wanted
+  virtual void* allocate(int64_t bytes) = 0;
+  virtual void release(void* memory) noexcept = 0;
+  // Host memory from which copies are fastest (pinned where that means something).
+  virtual void* allocate_host(int64_t bytes) = 0;
+  virtual void release_host(void* memory) noexcept = 0;
+  virtual void copy_to_device(void* device, const void* host, int64_t bytes, Stream* stream) = 0;
+  virtual void copy_to_host(void* host, const void* device, int64_t bytes, Stream* stream) = 0;
+  virtual void fill_zero(void* device, int64_t bytes, Stream* stream) = 0;
+
+  // --- order: host devices keep these defaults, for all they enqueue is done at once
+  virtual Stream* compute_stream() { return nullptr; }
+  virtual Stream* copy_stream() { return nullptr; }
+  virtual Stream* communication_stream() { return nullptr; }
+  virtual Event* create_event() { return nullptr; }
+  virtual void destroy_event(Event*) noexcept {}
+  virtual void record(Event*, Stream*) {}
+  virtual void wait(Stream*, Event*) {}         // the stream waits, not the host
+  virtual bool finished(Event*) { return true; }
+  virtual void synchronize(Event*) {}           // the host waits
+  virtual void synchronize(Stream*) {}
+
+  // --- kernels
+  // Whether the device has a kernel for this node as it is; the fuse pass keeps to what it has.
+  virtual bool supports(std::string_view op, const Attributes& attributes, DType dtype) const = 0;
+  // The layouts wished for a node, given the layouts its inputs come in.
+  virtual LayoutChoice choose_layouts(const KernelRequest& request,
+                                      std::span<const Layout> available) const;  // default: all plain
+  // Throws Error{device} naming op and label where there is no kernel.
+  virtual std::unique_ptr<Kernel> prepare(const KernelRequest& request) = 0;
+
+  // --- over whole arenas, once per step
+  virtual std::unique_ptr<Kernel> prepare_update(const UpdateRequest& request) = 0;
+  // outputs {f64 squared norm}, inputs {f32 gradients}: the sum of squares of `count` elements
+  virtual std::unique_ptr<Kernel> prepare_squared_norm(int64_t count) = 0;
+  // outputs {a}, inputs {b}: a[i] = keep * a[i] + add * b[i] over f32; keep 1, add 1 sums shards;
+  // keep 1 - momentum, add momentum updates running statistics
+  virtual std::unique_ptr<Kernel> prepare_accumulate(int64_t count, double keep, double add) = 0;
+};
+
+}  // namespace lockstep

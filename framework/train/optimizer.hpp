@@ -1,0 +1,62 @@
+// Optimizers: trivially copyable functors that update one element; the framework makes the loops.
+//
+// A functor has `static constexpr int slots` (state arrays, shaped like the parameter, checkpointed), optionally
+// `static constexpr std::string_view slot_names[]`, and
+//   LS_HD void operator()(StepInfo step, float& w, float g, Slots<slots> slot) const
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/options.hpp"
+
+#ifdef __CUDACC__
+#define LS_HD __host__ __device__
+#else
+#define LS_HD
+#endif
+
+namespace lockstep {
+
+// What changes from step to step; lies in device memory as it is.
+struct StepInfo {
+  float lr = 0;               // of the group: the schedule's rate times the group's multiplier
+  float gradient_scale = 1;   // what gradients are multiplied with before use (clipping by norm)
+  int64_t step = 1;           // counts from 1
+};
+
+// The state of one element: slot[k] is the element of the k-th slot array.
+template <int N>
+struct Slots {
+  float* const* arrays;
+  int64_t index;
+  LS_HD float& operator[](int k) const { return arrays[k][index]; }
+};
+template <>
+struct Slots<0> {
+  float* const* arrays;
+  int64_t index;
+};
+
+// An optimizer with its options read, type-erased.
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  virtual int slots() const = 0;
+  virtual std::vector<std::string> slot_names() const = 0;
+  // Elements [begin, end) of the arrays, on the calling thread. g is scaled by step.gradient_scale first.
+  virtual void update(StepInfo step, float* w, const float* g, float* const* slots, int64_t begin,
+                      int64_t end) const = 0;
+  // A copy with some options replaced, for a parameter group. Unknown options throw Error{usage}.
+  virtual std::shared_ptr<const Optimizer> with(const Setting::Table& options) const = 0;
+  virtual bool has_option(std::string_view name) const = 0;
+  // For a device's twin of the functor (built from the same source): its bytes and their number.
+  virtual const void* functor() const = 0;
+  virtual int64_t functor_bytes() const = 0;
+};
+
+}  // namespace lockstep
