@@ -1,0 +1,119 @@
+// compile(): from a request to a plan, pass by pass; then every kernel is prepared.
+#include <algorithm>
+
+#include "graph/op.hpp"
+#include "plan/plan.hpp"
+#include "plan/step_block.hpp"
+#include "plugin/registry.hpp"
+
+namespace lockstep {
+namespace {
+
+bool is_memory(const Node& node) {
+  return node.op == "input" || node.op == "parameter" || node.op == "buffer";
+}
+
+Address address_of_input(const std::string& name, const BatchLayout& batch) {
+  if (name == "image") return {Arena::batch, batch.images};
+  if (name == "labels") return {Arena::batch, batch.labels};
+  if (name == "weights") return {Arena::batch, batch.weights};
+  if (name == "indices") return {Arena::batch, batch.indices};
+  if (name == "random_key") return {Arena::step, offsetof(StepBlock, random_key)};
+  if (name == "loss_scale") return {Arena::step, offsetof(StepBlock, loss_scale)};
+  if (name == "shard_fraction") return {Arena::step, offsetof(StepBlock, shard_fraction)};
+  fail(Failure::usage, "input '", name, "': no such input; known are image, labels, weights, indices, ",
+       "random_key, loss_scale and shard_fraction");
+}
+
+// What lies outside the activations arena.
+std::map<ValueId, Address> fixed_addresses(const Graph& graph, const ParameterLayout& layout,
+                                           const BatchLayout& batch) {
+  constexpr int64_t kBytes = size_of(DType::f32);
+  std::map<ValueId, Address> fixed;
+  for (int32_t i = 0; i < static_cast<int32_t>(graph.nodes().size()); ++i) {
+    const Node& node = graph.nodes()[static_cast<size_t>(i)];
+    if (node.op == "input") {
+      fixed[{i, 0}] = address_of_input(node.label, batch);
+    } else if (node.op == "parameter") {
+      fixed[{i, 0}] = {Arena::parameters, layout.find_parameter(node.label)->offset * kBytes};
+    } else if (node.op == "buffer") {
+      fixed[{i, 0}] = {Arena::buffers, layout.find_buffer(node.label)->offset * kBytes};
+    }
+  }
+  for (const Output& output : graph.outputs()) {
+    if (output.role == Role::gradient) {
+      fixed[output.value] = {Arena::gradients, layout.find_parameter(output.name)->offset * kBytes};
+    } else if (output.role == Role::statistic) {
+      const int64_t offset = layout.trainable_elements + layout.find_buffer(output.name)->offset;
+      fixed[output.value] = {Arena::gradients, offset * kBytes};
+    }
+  }
+  return fixed;
+}
+
+std::unique_ptr<Kernel> prepare_kernel(const Graph& graph, const Node& node, const Registry& registry,
+                                       Device& device) {
+  std::vector<TensorType> inputs;
+  for (ValueId input : node.inputs) inputs.push_back(graph.type(input));
+  const KernelRequest request{node.op, node.label,   node.attributes,
+                              inputs,  node.outputs, graph.ops().at(node.op), graph.mode()};
+  if (const KernelFactory* factory = registry.find_kernel(device.name(), node.op)) {
+    return (*factory)(request);
+  }
+  return device.prepare(request);
+}
+
+}  // namespace
+
+BatchLayout batch_layout(int64_t capacity, const Shape& image) {
+  constexpr int64_t kAlignment = 64;
+  const auto aligned = [](int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
+  BatchLayout layout{};
+  layout.labels = aligned(capacity * image.numel());
+  layout.weights = layout.labels + aligned(capacity * size_of(DType::i32));
+  layout.indices = layout.weights + aligned(capacity * size_of(DType::f32));
+  layout.bytes = layout.indices + aligned(capacity * size_of(DType::i64));
+  return layout;
+}
+
+Plan compile(const PlanRequest& request, const Registry& registry, Device& device,
+             const ParameterLayout& layout) {
+  const Supports supports = [&](std::string_view op, const Attributes& attributes) {
+    return device.supports(op, attributes, DType::f32);
+  };
+  Graph transformed = transform_graph(request, registry.ops(), supports);
+  Plan plan{request.mode, request.batch_size,
+            order_launches(assign_layouts(transformed, device)), {}, {}, {}, 0, {}, {}};
+  const Graph& graph = plan.graph;
+  plan.memory =
+      plan_memory(graph, fixed_addresses(graph, layout, batch_layout(request.batch_size, request.image)));
+  if (request.mode == Mode::training) {
+    plan.buckets = insert_all_reduce(graph, layout, request.bucket_bytes);
+  }
+
+  std::vector<int32_t> launch_of_node(graph.nodes().size(), -1);
+  for (int32_t i = 0; i < static_cast<int32_t>(graph.nodes().size()); ++i) {
+    const Node& node = graph.nodes()[static_cast<size_t>(i)];
+    launch_of_node[static_cast<size_t>(i)] = static_cast<int32_t>(plan.launches.size()) - 1;
+    if (is_memory(node)) continue;
+    Launch launch{i, nullptr, {}, {}};
+    for (ValueId input : node.inputs) launch.inputs.push_back(plan.memory.addresses.at(input));
+    for (int32_t port = 0; port < static_cast<int32_t>(node.outputs.size()); ++port) {
+      launch.outputs.push_back(plan.memory.addresses.at({i, port}));
+    }
+    if (node.op != "all_reduce") {
+      launch.kernel = prepare_kernel(graph, node, registry, device);
+      plan.workspace_bytes = std::max(plan.workspace_bytes, launch.kernel->workspace_bytes());
+    } else {
+      LS_ASSERT(launch.inputs[0].offset == launch.outputs[0].offset);  // reduced in place
+    }
+    launch_of_node[static_cast<size_t>(i)] = static_cast<int32_t>(plan.launches.size());
+    plan.launches.push_back(std::move(launch));
+  }
+  for (Bucket& bucket : plan.buckets) bucket.after = launch_of_node[static_cast<size_t>(bucket.after)];
+  plan.metrics = plan.memory.addresses.at(graph.find_output(Role::metrics)->value);
+  plan.logits = plan.memory.addresses.at(graph.find_output(Role::logits)->value);
+  return plan;
+}
+
+}  // namespace lockstep

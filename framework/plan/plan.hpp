@@ -1,0 +1,76 @@
+// A plan: everything about one (mode, batch shape) that can be decided before the first step. compile() makes it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "device/device.hpp"
+#include "graph/nn.hpp"
+#include "passes/passes.hpp"
+#include "plan/parameters.hpp"
+
+namespace lockstep {
+
+class Registry;
+
+// What is to be computed.
+struct PlanRequest {
+  Mode mode = Mode::training;
+  int64_t batch_size = 1;
+  Shape image;                    // (C, H, W)
+  std::vector<double> mean, std;  // per channel, of images scaled to [0, 1]; empty: 0 and 1
+  std::function<ModelOutput(Scope, Value image)> model;
+  double label_smoothing = 0;
+  bool sync_batch_norm = false;
+  int64_t bucket_bytes = 25 << 20;
+  std::function<bool(std::string_view name)> trainable = [](std::string_view) { return true; };
+};
+
+// One launch: a prepared kernel and where its arguments lie. A launch without kernel is an all_reduce among the ranks.
+struct Launch {
+  int32_t node;  // of Plan::graph
+  std::unique_ptr<Kernel> kernel;
+  std::vector<Address> inputs;
+  std::vector<Address> outputs;
+};
+
+struct Plan {
+  Mode mode;
+  int64_t batch_size;
+  Graph graph;                   // in launch order, layouts assigned
+  std::vector<Launch> launches;  // of every node but inputs, parameters and buffers
+  std::vector<Bucket> buckets;   // training: `after` counts launches here, not nodes
+  MemoryPlan memory;
+  int64_t workspace_bytes = 0;   // the largest a launch wants
+  Address metrics;               // f64(4): see classification_metrics
+  Address logits;                // f32(N, classes)
+
+  const Node& node(const Launch& launch) const {
+    return graph.nodes()[static_cast<size_t>(launch.node)];
+  }
+  // One line per launch with addresses, then buckets and peak memory: the golden text of tests.
+  std::string text() const;
+  // What must be equal on all ranks: every collective of a step in order, with sizes.
+  std::string collectives() const;
+};
+
+// The byte offsets of the inputs in the batch arena, for a batch of `capacity` images.
+struct BatchLayout {
+  int64_t images, labels, weights, indices, bytes;
+};
+BatchLayout batch_layout(int64_t capacity, const Shape& image);
+
+// Forward, loss and metrics: the model's graph as written, before any pass.
+Graph build_graph(const PlanRequest& request, const OpRegistry& ops);
+// The graph after differentiate (training) or fuse (evaluation).
+Graph transform_graph(const PlanRequest& request, const OpRegistry& ops, const Supports& supports);
+
+// Runs the passes and asks the device to prepare every kernel. Errors of the model carry its labels.
+Plan compile(const PlanRequest& request, const Registry& registry, Device& device,
+             const ParameterLayout& layout);
+
+}  // namespace lockstep

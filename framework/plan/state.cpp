@@ -1,0 +1,110 @@
+#include "plan/state.hpp"
+
+#include <bit>
+#include <cmath>
+#include <utility>
+
+#include "base/random.hpp"
+
+namespace lockstep {
+namespace {
+
+constexpr int64_t kBytes = size_of(DType::f32);
+
+// Products of the extents that feed one output element, and that one input element feeds.
+double fan_in(const Shape& shape) { return static_cast<double>(shape.numel() / shape[0]); }
+double fan_out(const Shape& shape) { return static_cast<double>(shape.numel() / shape[1]); }
+
+std::vector<float> initial_values(const ParameterSlot& parameter, const InitOptions& options) {
+  Init init = parameter.attributes.init;
+  if (options.normal && parameter.attributes.kind == ParameterKind::weight) init = {Init::normal, options.std};
+  if (options.normal && parameter.attributes.kind == ParameterKind::bias) init = Init::zeros();
+
+  RandomStream random(options.seed, "init", hash_name(parameter.name));
+  const auto normal = [&](double deviation) { return static_cast<float>(deviation * random.normal()); };
+  std::vector<float> values(static_cast<size_t>(parameter.count));
+  for (float& value : values) {
+    switch (init.kind) {
+      case Init::constant:
+        value = static_cast<float>(init.value);
+        break;
+      case Init::normal:
+        value = normal(init.value);
+        break;
+      case Init::he_normal_fan_out:
+        value = normal(std::sqrt(2.0 / fan_out(parameter.shape)));
+        break;
+      case Init::he_normal_fan_in:
+        value = normal(std::sqrt(2.0 / fan_in(parameter.shape)));
+        break;
+      case Init::uniform_fan_in: {
+        const double bound = 1.0 / std::sqrt(init.value);
+        value = static_cast<float>(random.uniform(-bound, bound));
+        break;
+      }
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+DeviceMemory::DeviceMemory(Device& device, int64_t bytes)
+    : device_(&device),
+      data_(static_cast<std::byte*>(device.allocate(std::max<int64_t>(bytes, 64)))),
+      bytes_(bytes) {
+  device.fill_zero(data_, bytes, device.compute_stream());
+}
+
+DeviceMemory::~DeviceMemory() {
+  if (data_ != nullptr) device_->release(data_);
+}
+
+DeviceMemory& DeviceMemory::operator=(DeviceMemory&& other) noexcept {
+  std::swap(device_, other.device_);
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+State::State(Device& dev, ParameterLayout l, int optimizer_slots, int64_t shards, bool training)
+    : device(dev),
+      layout(std::move(l)),
+      parameters(dev, layout.parameter_elements * kBytes),
+      buffers(dev, layout.buffer_elements * kBytes),
+      step(dev, sizeof(StepBlock)) {
+  if (!training) return;
+  gradients = DeviceMemory(dev, layout.gradient_elements() * kBytes);
+  for (int i = 0; i < optimizer_slots; ++i) slots.emplace_back(dev, layout.parameter_elements * kBytes);
+  const int levels = std::bit_width(static_cast<uint64_t>(shards - 1));
+  for (int i = 0; i < levels; ++i) shard_sums.emplace_back(dev, layout.gradient_elements() * kBytes);
+}
+
+void State::initialize(const InitOptions& options) {
+  for (const ParameterSlot& parameter : layout.parameters) {
+    write(parameters, parameter.offset, initial_values(parameter, options));
+  }
+  for (const BufferSlot& buffer : layout.buffers) {
+    const auto initial = static_cast<float>(buffer.attributes.initial);
+    write(buffers, buffer.offset, std::vector<float>(static_cast<size_t>(buffer.count), initial));
+  }
+  for (DeviceMemory& slot : slots) device.fill_zero(slot.data(), slot.bytes(), device.compute_stream());
+  device.synchronize(device.compute_stream());
+}
+
+std::vector<float> State::read(const DeviceMemory& arena, int64_t offset, int64_t count) const {
+  LS_ASSERT((offset + count) * kBytes <= arena.bytes());
+  std::vector<float> values(static_cast<size_t>(count));
+  device.copy_to_host(values.data(), arena.floats() + offset, count * kBytes, device.compute_stream());
+  device.synchronize(device.compute_stream());
+  return values;
+}
+
+void State::write(DeviceMemory& arena, int64_t offset, const std::vector<float>& values) {
+  const auto bytes = static_cast<int64_t>(values.size()) * kBytes;
+  LS_ASSERT(offset * kBytes + bytes <= arena.bytes());
+  device.copy_to_device(arena.floats() + offset, values.data(), bytes, device.compute_stream());
+  device.synchronize(device.compute_stream());
+}
+
+}  // namespace lockstep

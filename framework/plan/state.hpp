@@ -1,0 +1,61 @@
+// Device memory that outlives a step: parameters, gradients, optimizer slots, running statistics, the step block.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "device/device.hpp"
+#include "plan/parameters.hpp"
+#include "plan/step_block.hpp"
+
+namespace lockstep {
+
+// A device allocation that frees itself.
+class DeviceMemory {
+ public:
+  DeviceMemory() = default;
+  DeviceMemory(Device& device, int64_t bytes);  // zeroed
+  ~DeviceMemory();
+  DeviceMemory(DeviceMemory&& other) noexcept { *this = std::move(other); }
+  DeviceMemory& operator=(DeviceMemory&& other) noexcept;
+  std::byte* data() const { return data_; }
+  float* floats() const { return reinterpret_cast<float*>(data_); }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  Device* device_ = nullptr;
+  std::byte* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+struct InitOptions {
+  uint64_t seed = 1;
+  bool normal = false;   // init.scheme "normal": weights N(0, std), biases 0; else as each parameter says ("he")
+  double std = 0.01;
+};
+
+struct State {
+  // `shards`: of a step on this rank; several need arenas to sum gradients in. Evaluation: no gradients, no slots.
+  State(Device& device, ParameterLayout layout, int optimizer_slots, int64_t shards, bool training);
+
+  // Draws every parameter from (seed, its name), so that values do not depend on order or ranks. Buffers and slots too
+  // get their initial values.
+  void initialize(const InitOptions& options);
+
+  // Copies of one tensor between the host (plain, row-major) and its arena.
+  std::vector<float> read(const DeviceMemory& arena, int64_t offset, int64_t count) const;
+  void write(DeviceMemory& arena, int64_t offset, const std::vector<float>& values);
+
+  Device& device;
+  ParameterLayout layout;
+  DeviceMemory parameters;
+  DeviceMemory gradients;                // see ParameterLayout
+  DeviceMemory buffers;
+  std::vector<DeviceMemory> slots;       // one arena per slot, at the parameters' offsets
+  std::vector<DeviceMemory> shard_sums;  // partial sums over shards, one per level of the tree
+  DeviceMemory step;                     // a StepBlock
+};
+
+}  // namespace lockstep
