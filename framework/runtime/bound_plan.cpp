@@ -1,0 +1,51 @@
+#include "runtime/bound_plan.hpp"
+
+namespace lockstep {
+namespace {
+
+void grow(Device& device, DeviceMemory& memory, int64_t bytes) {
+  if (memory.data() != nullptr && memory.bytes() >= bytes) return;
+  memory = DeviceMemory();  // first free, then allocate: both need not fit
+  memory = DeviceMemory(device, bytes);
+}
+
+}  // namespace
+
+void BoundArenas::attach(const Plan& plan, const Shape& image) {
+  image_ = image;
+  grow(device_, activations_, plan.memory.peak_bytes);
+  grow(device_, workspace_, plan.workspace_bytes);
+  grow(device_, batch_, batch_layout(plan.batch_size, image).bytes);
+  bound_[&plan];
+  for (auto& [attached, launches] : bound_) {
+    launches.clear();
+    for (const Launch& launch : attached->launches) {
+      BoundLaunch& bound = launches.emplace_back();
+      for (const Address& address : launch.inputs) bound.inputs.push_back(resolve(address));
+      for (const Address& address : launch.outputs) bound.outputs.push_back(resolve(address));
+    }
+  }
+}
+
+std::byte* BoundArenas::resolve(const Address& address) const {
+  const DeviceMemory* const arenas[] = {&state_.parameters, &state_.gradients, &state_.buffers,
+                                        &batch_,            &state_.step,      &activations_};
+  return arenas[static_cast<int>(address.arena)]->data() + address.offset;
+}
+
+void BoundArenas::upload(const Plan& plan, const Batch& batch) {
+  LS_ASSERT(batch.samples <= plan.batch_size && plan.batch_size <= batch.capacity);
+  const BatchLayout layout = batch_layout(plan.batch_size, image_);
+  const int64_t n = plan.batch_size;
+  Stream* const stream = device_.compute_stream();
+  const auto copy = [&](int64_t offset, const void* host, int64_t bytes) {
+    device_.copy_to_device(batch_.data() + offset, host, bytes, stream);
+  };
+  copy(layout.images, batch.images, n * image_.numel());
+  copy(layout.labels, batch.labels, n * size_of(DType::i32));
+  copy(layout.weights, batch.weights, n * size_of(DType::f32));
+  copy(layout.indices, batch.indices, n * size_of(DType::i64));
+  device_.synchronize(stream);
+}
+
+}  // namespace lockstep

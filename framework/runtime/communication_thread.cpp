@@ -1,0 +1,405 @@
+#include "runtime/communication_thread.hpp"
+
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <iterator>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "base/error.hpp"
+#include "runtime/guard.hpp"
+
+namespace lockstep {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::microseconds;
+
+// How the thread rests while something is in flight. With somebody in wait() it first looks again
+// and again, giving way to other threads in between; then, and beside computation, it sleeps,
+// longer and longer.
+constexpr auto kSpin = microseconds(20);
+constexpr auto kShortestSleep = microseconds(10);
+constexpr auto kLongestSleepWaitedFor = microseconds(100);
+constexpr auto kLongestSleep = microseconds(250);
+
+// The most that one look at the clock adds to the measured silence: time in which this process
+// itself stood still (it was stopped, or the host was asleep) says nothing about the other ranks.
+constexpr double kMostSilencePerLook = 0.1;
+
+// How long abort() lets the communication thread try before it ends this process alone.
+constexpr auto kAbortBound = std::chrono::seconds(4);
+constexpr int kNoAbort = -1;
+
+}  // namespace
+
+struct CommunicationThread::Ticket::State {
+  std::atomic<bool> done{false};
+  std::string label;
+};
+
+bool CommunicationThread::Ticket::done() const {
+  return state_ == nullptr || state_->done.load(std::memory_order_acquire);
+}
+
+class CommunicationThread::Impl {
+ public:
+  using State = Ticket::State;
+  // Starts a collective; null: nothing to wait for.
+  using Start = std::function<std::unique_ptr<Pending>(Communicator&)>;
+
+  Impl(Make make, double timeout_seconds) : timeout_seconds_(timeout_seconds) {
+    thread_ = std::thread([this, make = std::move(make)] { run(make); });
+    std::unique_lock lock(mutex_);
+    changed_for_callers_.wait(lock, [this] { return made_ || construction_error_; });
+    if (construction_error_) {
+      lock.unlock();
+      thread_.join();
+      std::rethrow_exception(construction_error_);
+    }
+  }
+
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    changed_for_thread_.notify_one();
+    thread_.join();
+  }
+
+  std::shared_ptr<State> post(Start start, Event* ready, std::string_view label) {
+    auto state = std::make_shared<State>();
+    state->label = label;
+    {
+      const std::lock_guard lock(mutex_);
+      posted_.push_back({std::move(start), ready, state});
+    }
+    changed_for_thread_.notify_one();
+    return state;
+  }
+
+  void wait(const State& state) {
+    if (state.done.load(std::memory_order_acquire)) return;
+    std::unique_lock lock(mutex_);
+    ++waiting_callers_;
+    changed_for_thread_.notify_one();
+    changed_for_callers_.wait(lock, [&] { return state.done.load(std::memory_order_acquire); });
+    --waiting_callers_;
+  }
+
+  void attach(Device& device) {
+    const auto state = post(
+        [this, &device](Communicator& communicator) {
+          device_ = &device;
+          communicator.attach(device);
+          return nullptr;
+        },
+        nullptr, "attach");
+    wait(*state);
+  }
+
+  [[noreturn]] void abort(int exit_code) noexcept {
+    if (std::this_thread::get_id() == thread_.get_id()) abort_here(exit_code);
+    {
+      const std::lock_guard lock(mutex_);
+      if (abort_code_ == kNoAbort) abort_code_ = exit_code;  // the first one counts
+    }
+    changed_for_thread_.notify_one();
+    std::this_thread::sleep_for(kAbortBound);
+    _exit(exit_code);
+  }
+
+  // Facts about the communicator, constant once made.
+  int rank = 0;
+  int world_size = 1;
+  int local_rank = 0;
+  int local_size = 1;
+  bool stream_ordered = false;
+  const int exceptions_before = std::uncaught_exceptions();
+
+ private:
+  struct Item {
+    Start start;
+    Event* ready;
+    std::shared_ptr<State> state;
+  };
+  struct InFlight {
+    std::unique_ptr<Pending> pending;
+    std::shared_ptr<State> state;
+  };
+
+  void run(const Make& make) {
+    pthread_setname_np(pthread_self(), "communication");
+    prctl(PR_SET_TIMERSLACK, 1000UL);  // nanoseconds; the default adds 50 µs to each short sleep
+    if (!construct(make)) return;
+    try {
+      while (collect_posted()) {
+        const bool started = start_ready();
+        const bool finished = test_in_flight();
+        if (started || finished) {
+          last_progress_ = last_look_ = Clock::now();
+          silence_seconds_ = 0;
+        } else if (!in_flight_.empty() || !queue_.empty()) {
+          watch_deadline();
+          rest();
+        }
+      }
+      communicator_.reset();
+    } catch (const Error& e) {
+      end_all(e.what(), e.exit_code());
+    } catch (const std::exception& e) {
+      end_all(e.what(), static_cast<int>(Failure::other));
+    } catch (...) {
+      end_all("communication thread: unknown exception", static_cast<int>(Failure::other));
+    }
+  }
+
+  bool construct(const Make& make) {
+    std::exception_ptr error;
+    try {
+      communicator_ = make();
+      rank = communicator_->rank();
+      world_size = communicator_->world_size();
+      local_rank = communicator_->local_rank();
+      local_size = communicator_->local_size();
+      stream_ordered = communicator_->stream_ordered();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    const std::lock_guard lock(mutex_);
+    construction_error_ = error;
+    made_ = !error;
+    changed_for_callers_.notify_all();
+    return made_;
+  }
+
+  // Takes what was posted, sleeping while there is nothing to do at all; false: this is the end.
+  bool collect_posted() {
+    std::unique_lock lock(mutex_);
+    if (queue_.empty() && in_flight_.empty()) {
+      changed_for_thread_.wait(
+          lock, [this] { return !posted_.empty() || ending_ || abort_code_ != kNoAbort; });
+      last_progress_ = last_look_ = Clock::now();
+      silence_seconds_ = 0;
+    }
+    if (abort_code_ != kNoAbort) {
+      lock.unlock();
+      abort_here(abort_code_);
+    }
+    std::move(posted_.begin(), posted_.end(), std::back_inserter(queue_));
+    posted_.clear();
+    return !(ending_ && queue_.empty() && in_flight_.empty());
+  }
+
+  // Starts collectives in the order of posting, up to the first whose data is not ready yet.
+  bool start_ready() {
+    bool started = false;
+    while (!queue_.empty()) {
+      Item& item = queue_.front();
+      if (item.ready != nullptr && device_ != nullptr) {
+        if (stream_ordered) {
+          device_->wait(device_->communication_stream(), item.ready);
+        } else if (!device_->finished(item.ready)) {
+          break;
+        }
+      }
+      add_context_on_error(*item.state, [&] {
+        if (auto pending = item.start(*communicator_)) {
+          in_flight_.push_back({std::move(pending), item.state});
+        } else {
+          finish(*item.state);
+        }
+      });
+      queue_.pop_front();
+      started = true;
+    }
+    return started;
+  }
+
+  bool test_in_flight() {
+    const auto is_done = [this](InFlight& item) {
+      bool done = false;
+      add_context_on_error(*item.state, [&] { done = item.pending->test(); });
+      if (done) finish(*item.state);
+      return done;
+    };
+    return std::erase_if(in_flight_, is_done) > 0;
+  }
+
+  template <class F>
+  static void add_context_on_error(const State& state, F&& action) {
+    try {
+      action();
+    } catch (Error& e) {
+      e.add_context(state.label);
+      throw;
+    }
+  }
+
+  void finish(State& state) {
+    {
+      const std::lock_guard lock(mutex_);
+      state.done.store(true, std::memory_order_release);
+    }
+    changed_for_callers_.notify_all();
+  }
+
+  void watch_deadline() {
+    const auto now = Clock::now();
+    const double elapsed = std::chrono::duration<double>(now - last_look_).count();
+    last_look_ = now;
+    if (in_flight_.empty()) return;  // what is waited for is this rank's own device
+    silence_seconds_ += std::min(elapsed, kMostSilencePerLook);
+    if (silence_seconds_ <= timeout_seconds_) return;
+    fail(Failure::device, "'", in_flight_.front().state->label, "' has waited for other ranks for ",
+         static_cast<int64_t>(timeout_seconds_),
+         " s without progress: a rank is stopped or stuck, or a link is dead; start again with "
+         "--resume, or raise "
+         "communicator.timeout_seconds");
+  }
+
+  void rest() {
+    std::unique_lock lock(mutex_);
+    const bool waited_for = waiting_callers_ > 0;
+    const auto idle = Clock::now() - last_progress_;
+    if (waited_for && idle < kSpin) {
+      lock.unlock();
+      std::this_thread::yield();
+      return;
+    }
+    const auto longest = waited_for ? kLongestSleepWaitedFor : kLongestSleep;
+    const auto sleep = std::clamp<Clock::duration>(idle / 4, kShortestSleep, longest);
+    changed_for_thread_.wait_for(lock, sleep);
+  }
+
+  [[noreturn]] void end_all(std::string_view message, int exit_code) noexcept {
+    detail::print_last_words(rank, world_size, message);
+    abort_here(exit_code);
+  }
+
+  [[noreturn]] void abort_here(int exit_code) noexcept {
+    if (communicator_ != nullptr) communicator_->abort(exit_code);
+    _exit(exit_code);
+  }
+
+  const double timeout_seconds_;
+  std::thread thread_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_for_thread_;
+  std::condition_variable changed_for_callers_;
+  std::vector<Item> posted_;
+  int waiting_callers_ = 0;
+  bool ending_ = false;
+  bool made_ = false;
+  std::exception_ptr construction_error_;
+  int abort_code_ = kNoAbort;  // set once
+
+  // The communication thread's own.
+  std::unique_ptr<Communicator> communicator_;
+  Device* device_ = nullptr;
+  std::deque<Item> queue_;           // posted, not started
+  std::vector<InFlight> in_flight_;  // started, not done
+  Clock::time_point last_progress_ = Clock::now();
+  Clock::time_point last_look_ = Clock::now();
+  double silence_seconds_ = 0;
+};
+
+CommunicationThread::CommunicationThread(Make make, double timeout_seconds)
+    : impl_(std::make_unique<Impl>(std::move(make), timeout_seconds)) {}
+
+CommunicationThread::~CommunicationThread() {
+  // While an exception passes here, the other ranks go on and would wait for this one: no orderly
+  // end.
+  if (world_size() > 1 && std::uncaught_exceptions() > impl_->exceptions_before) {
+    detail::print_last_words(rank(), world_size(), "left by an exception, the other ranks end too");
+    abort(static_cast<int>(Failure::other));
+  }
+}
+
+int CommunicationThread::rank() const { return impl_->rank; }
+int CommunicationThread::world_size() const { return impl_->world_size; }
+int CommunicationThread::local_rank() const { return impl_->local_rank; }
+int CommunicationThread::local_size() const { return impl_->local_size; }
+bool CommunicationThread::stream_ordered() const { return impl_->stream_ordered; }
+void CommunicationThread::attach(Device& device) { impl_->attach(device); }
+
+CommunicationThread::Ticket CommunicationThread::post_all_reduce(void* data, int64_t count,
+                                                                 DType dtype, Event* ready,
+                                                                 std::string_view label) {
+  Ticket ticket;
+  ticket.state_ = impl_->post(
+      [=](Communicator& communicator) { return communicator.start_all_reduce(data, count, dtype); },
+      ready, label);
+  return ticket;
+}
+
+CommunicationThread::Ticket CommunicationThread::post_broadcast(void* data, int64_t bytes, int root,
+                                                                std::string_view label) {
+  Ticket ticket;
+  ticket.state_ = impl_->post(
+      [=](Communicator& communicator) { return communicator.start_broadcast(data, bytes, root); },
+      nullptr, label);
+  return ticket;
+}
+
+CommunicationThread::Ticket CommunicationThread::post_all_gather(const void* mine, void* all,
+                                                                 int64_t bytes,
+                                                                 std::string_view label) {
+  Ticket ticket;
+  ticket.state_ = impl_->post(
+      [=](Communicator& communicator) { return communicator.start_all_gather(mine, all, bytes); },
+      nullptr, label);
+  return ticket;
+}
+
+void CommunicationThread::wait(const Ticket& ticket) {
+  if (ticket.state_ != nullptr) impl_->wait(*ticket.state_);
+}
+
+void CommunicationThread::sum(std::span<double> values, std::string_view label) {
+  wait(post_all_reduce(values.data(), static_cast<int64_t>(values.size()), DType::f64, nullptr,
+                       label));
+}
+
+void CommunicationThread::broadcast(std::string& text, int root, std::string_view label) {
+  uint64_t size = text.size();
+  wait(post_broadcast(&size, sizeof size, root, label));
+  text.resize(size);
+  wait(post_broadcast(text.data(), static_cast<int64_t>(size), root, label));
+}
+
+std::vector<std::string> CommunicationThread::gather(std::string_view text,
+                                                     std::string_view label) {
+  const auto ranks = static_cast<size_t>(world_size());
+  const uint64_t size = text.size();
+  std::vector<uint64_t> sizes(ranks);
+  wait(post_all_gather(&size, sizes.data(), sizeof size, label));
+
+  // Everybody sends as much as the longest: texts are short, and of nearly equal length.
+  const uint64_t longest = *std::max_element(sizes.begin(), sizes.end());
+  std::string mine(text);
+  mine.resize(longest);
+  std::string all(longest * ranks, '\0');
+  wait(post_all_gather(mine.data(), all.data(), static_cast<int64_t>(longest), label));
+
+  std::vector<std::string> texts;
+  for (size_t r = 0; r < ranks; ++r) texts.push_back(all.substr(r * longest, sizes[r]));
+  return texts;
+}
+
+void CommunicationThread::barrier(std::string_view label) { gather({}, label); }
+
+void CommunicationThread::abort(int exit_code) noexcept { impl_->abort(exit_code); }
+
+}  // namespace lockstep
