@@ -1,0 +1,46 @@
+// The cases of tests/conformance/cases.txt: ops with shapes and attributes, as data that C++ and
+// Python read.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/op.hpp"
+#include "support/tensor.hpp"
+
+namespace lockstep::test {
+
+// An input of a case: `name(shape)` or `name(shape):fill`.
+struct CaseInput {
+  std::string name;
+  Shape shape;
+  std::string fill;  // how it is filled; see cases.txt
+};
+
+struct OpCase {
+  std::string text;  // the line
+  std::string name;  // "conv2d_3": the op and a number
+  std::string op;
+  std::vector<CaseInput> inputs;
+  Attributes attributes;
+};
+
+// All cases, in the order of the file, read once.
+const std::vector<OpCase>& op_cases();
+
+// The case as a graph: inputs, the op, and what its gradient rule appends, seeded with an input
+// "dy" for the first output.
+struct CaseGraph {
+  std::unique_ptr<Graph> graph;
+  std::vector<Value> inputs;    // as in the case
+  Value output;                 // the op's first
+  std::vector<Value> d_inputs;  // gradients; invalid where there are none
+};
+CaseGraph make_graph(const OpCase& op_case, const OpRegistry& ops);
+
+// What feeds the graph's nodes of op "input", by label.
+std::map<std::string, Tensor> make_feeds(const OpCase& op_case, const Graph& graph);
+
+}  // namespace lockstep::test
