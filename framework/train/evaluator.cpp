@@ -1,0 +1,72 @@
+#include "train/evaluator.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+
+#include "data/batch.hpp"
+
+namespace lockstep {
+namespace {
+
+std::vector<Slice> cut_into_batches(Slice whole, int64_t batch_size) {
+  std::vector<Slice> batches;
+  for (int64_t begin = whole.begin; begin < whole.end; begin += batch_size) {
+    batches.push_back({begin, std::min(begin + batch_size, whole.end)});
+  }
+  return batches;
+}
+
+int64_t choose_batch_size(int64_t training_batch, int64_t samples, int world_size) {
+  // Small training batches are for learning, or for a memory that holds all activations; evaluation
+  // keeps few of them.
+  constexpr int64_t kLeast = 32;
+  const int64_t share = (samples + world_size - 1) / world_size;
+  return std::min(std::max(training_batch, kLeast), std::max<int64_t>(share, 1));
+}
+
+}  // namespace
+
+Evaluator::Evaluator(Session& session, const Dataset& dataset, PlanCache& plans, Executor& executor,
+                     int64_t training_batch)
+    : session_(session),
+      dataset_(dataset),
+      plans_(plans),
+      executor_(executor),
+      batch_size_(
+          choose_batch_size(training_batch, dataset.size(), session.communication->world_size())),
+      loader_(dataset, session.data.eval_transforms,
+              {.seed = session.recipe.seed,
+               .workers = loader_workers(session.recipe, *session.device),
+               .capacity = batch_size_,
+               .class_weights = {}},
+              *session.device) {}
+
+Evaluation Evaluator::run() {
+  const auto begin = std::chrono::steady_clock::now();
+  CommunicationThread& communication = *session_.communication;
+  const int64_t samples = dataset_.size();
+  const Slice mine = part_of({0, samples}, communication.rank(), communication.world_size());
+  const std::vector<Slice> batches = cut_into_batches(mine, batch_size_);
+
+  MetricSums sums;
+  loader_.start(0, sample_order(samples, false, 0, 0), batches);
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const Batch batch = loader_.next();
+    sums += executor_.evaluate(plans_.get(executor_, Mode::evaluation, batch_size_), batch);
+    loader_.release(batch);
+  }
+
+  std::array<double, 4> all = {sums.loss, sums.weight, sums.top1, sums.top5};
+  communication.sum(all, "evaluation metrics");
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  const auto [loss, weight, top1, top5] = all;
+  return {.loss = loss / weight,
+          .top1 = top1 / weight,
+          .top5 = top5 / weight,
+          .samples = std::llround(weight),
+          .seconds = seconds.count()};
+}
+
+}  // namespace lockstep

@@ -1,0 +1,42 @@
+// Loss and accuracy over a whole set: every sample counts exactly once over all ranks.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "data/dataset.hpp"
+#include "data/loader.hpp"
+#include "runtime/executor.hpp"
+#include "train/plan_cache.hpp"
+#include "train/session.hpp"
+
+namespace lockstep {
+
+struct Evaluation {
+  double loss = 0;  // mean cross-entropy, without label smoothing
+  double top1 = 0;  // fractions
+  double top5 = 0;
+  int64_t samples = 0;
+  double seconds = 0;
+};
+
+class Evaluator {
+ public:
+  // In batches about as large as those of training, `training_batch` samples on this rank; the last
+  // one is padded with samples of weight 0.
+  Evaluator(Session& session, const Dataset& dataset, PlanCache& plans, Executor& executor,
+            int64_t training_batch);
+
+  // All ranks call it; all get the same result.
+  Evaluation run();
+
+ private:
+  Session& session_;
+  const Dataset& dataset_;
+  PlanCache& plans_;
+  Executor& executor_;
+  int64_t batch_size_;
+  Loader loader_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,137 @@
+#include "train/session.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <thread>
+
+#include "base/log.hpp"
+#include "runtime/guard.hpp"
+
+namespace lockstep {
+namespace {
+
+// How long ranks other than 0 wait before they report an error, since rank 0 may be about to say
+// the same and end all.
+constexpr auto kRankZeroFirst = std::chrono::seconds(1);
+// Before there is a communicator it is mpirun or srun that ends the others, within two seconds.
+constexpr auto kLauncherFirst = std::chrono::seconds(3);
+
+// The first of these variables that is set, as a number; -1: none.
+int first_number(std::initializer_list<const char*> variables) {
+  for (const char* variable : variables) {
+    if (const char* text = std::getenv(variable)) return std::atoi(text);
+  }
+  return -1;
+}
+
+}  // namespace
+
+ProcessPlace process_place() {
+  // Open MPI's mpirun, MPICH's and Slurm's PMI, PMIx; srun without any of them still numbers its
+  // tasks.
+  int rank = first_number({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"});
+  const bool among_tasks =
+      std::getenv("SLURM_STEP_ID") != nullptr && first_number({"SLURM_STEP_NUM_TASKS"}) > 1;
+  if (rank < 0 && among_tasks) rank = first_number({"SLURM_PROCID"});
+  return {.among_ranks = rank >= 0, .rank = std::max(rank, 0)};
+}
+
+std::string communicator_name(const Recipe& recipe) {
+  if (recipe.communicator.name != "auto") return recipe.communicator.name;
+  return process_place().among_ranks ? "mpi" : "local";
+}
+
+std::string device_name(const Recipe& recipe) {
+  return recipe.device.name == "auto" ? "cpu" : recipe.device.name;
+}
+
+std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, Registry& registry) {
+  const CommunicatorEntry& entry = registry.find_communicator(communicator_name(recipe));
+  const double timeout_seconds = recipe.communicator.timeout_seconds;
+  return std::make_unique<CommunicationThread>(
+      [&entry, timeout_seconds] { return entry.make({.timeout_seconds = timeout_seconds}); },
+      timeout_seconds);
+}
+
+std::unique_ptr<Device> make_device(const Recipe& recipe, Registry& registry, int local_rank,
+                                    int local_size) {
+  return registry.find_device(device_name(recipe))
+      .make({.local_rank = local_rank, .local_size = local_size, .threads = recipe.device.threads});
+}
+
+PlanRequest plan_request(const Recipe& recipe, const OpenedData& data, Registry& registry) {
+  PlanRequest request;
+  request.image = data.image;
+  request.mean = data.mean;
+  request.std = data.std;
+  request.model = [&entry = registry.find_model(recipe.model.name), classes = data.classes,
+                   options = recipe.model.options](Scope scope, Value image) {
+    return entry.make(std::move(scope), image, classes, options);
+  };
+  request.label_smoothing = recipe.train.label_smoothing;
+  request.sync_batch_norm = recipe.train.sync_batch_norm;
+  request.bucket_bytes =
+      std::max<int64_t>(std::llround(recipe.communicator.bucket_mib * (1 << 20)), 1);
+  return request;
+}
+
+ParameterLayout parameter_layout(const PlanRequest& request, Mode mode, const Registry& registry,
+                                 const Device& device) {
+  PlanRequest of_mode = request;
+  of_mode.mode = mode;
+  // With two samples even a batch norm over single pixels has a variance.
+  of_mode.batch_size = 2;
+  const Supports supports = [&device](std::string_view op, const Attributes& attributes) {
+    return device.supports(op, attributes, DType::f32);
+  };
+  return layout_parameters(transform_graph(of_mode, registry.ops(), supports));
+}
+
+int loader_workers(const Recipe& recipe, const Device& device) {
+  if (recipe.data.workers >= 0) return recipe.data.workers;
+  constexpr int kMost = 8;
+  return std::clamp(device.threads() / 4, 1, kMost);
+}
+
+Session::Session(Recipe r, Registry& all, bool quiet)
+    : recipe(std::move(r)), registry(all), communication(start_communication(recipe, registry)) {
+  log::set_up(communication->rank(), quiet);
+}
+
+void Session::open(DataUse use) {
+  device = make_device(recipe, registry, communication->local_rank(), communication->local_size());
+  communication->attach(*device);
+  data = open_data(recipe, registry, use);
+}
+
+int run_on_ranks(Session& session, const std::function<int()>& work) {
+  const auto end_all = [&session](const Error& error) {
+    if (session.communication->world_size() == 1) throw error;
+    if (!session.is_first()) std::this_thread::sleep_for(kRankZeroFirst);
+    die(error, "", session.communication.get());
+  };
+  try {
+    return work();
+  } catch (const Error& error) {
+    end_all(error);
+  } catch (const std::bad_alloc&) {
+    end_all(Error(Failure::other,
+                  "out of memory; take a smaller batch or model, or a host with more memory"));
+  } catch (const std::exception& error) {
+    end_all(Error(Failure::other, error.what()));
+  }
+  return static_cast<int>(Failure::other);
+}
+
+Recipe load_recipe_on_ranks(const std::function<Recipe()>& load) {
+  try {
+    return load();
+  } catch (const Error&) {
+    if (process_place().rank != 0) std::this_thread::sleep_for(kLauncherFirst);
+    throw;
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,69 @@
+// What training and evaluation share on a rank: the other ranks, the device, the data, and how
+// plans are asked for.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "data/open.hpp"
+#include "device/device.hpp"
+#include "plan/plan.hpp"
+#include "plugin/registry.hpp"
+#include "recipe/recipe.hpp"
+#include "runtime/communication_thread.hpp"
+
+namespace lockstep {
+
+// How this process was started, as far as the environment tells; before there is a communicator.
+struct ProcessPlace {
+  bool among_ranks = false;  // by mpirun or srun
+  int rank = 0;
+};
+ProcessPlace process_place();
+
+// "auto" made definite: "mpi" when started by mpirun or srun, else "local"; "cpu".
+std::string communicator_name(const Recipe& recipe);
+std::string device_name(const Recipe& recipe);
+
+// Starts the communication thread with the recipe's communicator.
+std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, Registry& registry);
+// The recipe's device, with this rank's share of the host.
+std::unique_ptr<Device> make_device(const Recipe& recipe, Registry& registry, int local_rank,
+                                    int local_size);
+
+// Everything about plans but mode and batch size.
+PlanRequest plan_request(const Recipe& recipe, const OpenedData& data, Registry& registry);
+// How parameters lie in the arenas of this mode.
+ParameterLayout parameter_layout(const PlanRequest& request, Mode mode, const Registry& registry,
+                                 const Device& device);
+
+// Loader workers of this rank: data.workers, or a share of the rank's cores.
+int loader_workers(const Recipe& recipe, const Device& device);
+
+class Session {
+ public:
+  // Joins the other ranks and sets up logging.
+  Session(Recipe recipe, Registry& registry, bool quiet);
+  // Makes the device and opens the data. Apart from the constructor, so that its errors can end all
+  // ranks.
+  void open(DataUse use);
+
+  bool is_first() const { return communication->rank() == 0; }
+
+  Recipe recipe;
+  Registry& registry;
+  std::unique_ptr<CommunicationThread> communication;
+  std::unique_ptr<Device> device;
+  OpenedData data;
+};
+
+// Runs a command's work on this rank. An error ends all ranks with its exit code: with one rank it
+// is thrown on, among several it is printed with its rank, by rank 0 first, so that what all of
+// them find is said once.
+int run_on_ranks(Session& session, const std::function<int()>& work);
+
+// The recipe of a command line on every rank; what is wrong with it is said by rank 0 alone.
+Recipe load_recipe_on_ranks(const std::function<Recipe()>& load);
+
+}  // namespace lockstep

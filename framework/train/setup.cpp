@@ -1,0 +1,118 @@
+#include "train/setup.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "runtime/guard.hpp"
+#include "train/update_groups.hpp"
+
+namespace lockstep {
+namespace {
+
+EpochSteps checked_steps(const Session& session) {
+  const Recipe& recipe = session.recipe;
+  const int64_t samples = session.data.train->size();
+  const int64_t ranks = session.communication->world_size();
+  const int64_t batch = recipe.train.global_batch_size;
+  const std::string& where = recipe.place("train.global_batch_size");
+  if (batch < ranks) {
+    fail(Failure::usage, where, ": train.global_batch_size is ", batch,
+         "; expected at least one sample for each of ", ranks,
+         " ranks; raise it or start fewer ranks");
+  }
+  if (samples < ranks) {
+    fail(Failure::data, "data: the training set of '", recipe.data.name, "' has ", samples,
+         " samples; expected at least one for each of ", ranks, " ranks; start fewer ranks");
+  }
+  const EpochSteps steps{
+      .samples = samples, .global_batch_size = batch, .drop_last = recipe.data.drop_last};
+  if (steps.count() == 0) {
+    fail(Failure::usage, where, ": train.global_batch_size is ", batch,
+         ", but the training set has ", samples,
+         " samples and data.drop_last leaves out what fills no batch; take a smaller batch");
+  }
+  return steps;
+}
+
+Sharding make_sharding(const Session& session) {
+  return {.rank = session.communication->rank(),
+          .world_size = session.communication->world_size(),
+          .per_rank = session.recipe.train.gradient_accumulation};
+}
+
+int64_t find_largest_shard(const EpochSteps& steps, const Sharding& sharding) {
+  int64_t largest = 0;
+  for (int64_t k = 0; k < sharding.per_rank; ++k) {
+    largest = std::max(largest, sharding.shard(steps.at(0), k).size());
+  }
+  return largest;
+}
+
+// The whole training in epochs, for the schedule. Where the recipe does not say, max_steps does;
+// time alone says nothing.
+double schedule_epochs(const TrainSection& train, const EpochSteps& steps) {
+  if (train.epochs >= 0) return static_cast<double>(train.epochs);
+  if (train.max_steps >= 0)
+    return static_cast<double>(train.max_steps) / static_cast<double>(steps.count());
+  return std::numeric_limits<double>::infinity();
+}
+
+// The epochs that will be begun at most; 0 where only time ends the training.
+int64_t planned_epochs(const TrainSection& train, const EpochSteps& steps) {
+  const int64_t by_steps =
+      train.max_steps < 0 ? 0 : (train.max_steps + steps.count() - 1) / steps.count();
+  if (train.epochs < 0 || train.max_steps < 0) return std::max<int64_t>(train.epochs, by_steps);
+  return std::min(train.epochs, by_steps);
+}
+
+LearningRate make_learning_rate(Session& session, const EpochSteps& steps) {
+  const Recipe& recipe = session.recipe;
+  return {scaled_lr(recipe.optimizer.lr, recipe.optimizer.lr_reference_batch,
+                    recipe.train.global_batch_size),
+          recipe.schedule,
+          session.registry.find_schedule(recipe.schedule.name).make(recipe.schedule.options),
+          steps.count(), schedule_epochs(recipe.train, steps)};
+}
+
+LoaderOptions loader_options(const Session& session, int64_t capacity) {
+  return {.seed = session.recipe.seed,
+          .workers = loader_workers(session.recipe, *session.device),
+          .capacity = capacity,
+          .class_weights = {}};
+}
+
+}  // namespace
+
+Setup::Setup(Session& session)
+    : recipe_text(resolved_text(session.recipe, session.registry)),
+      steps(checked_steps(session)),
+      epochs(planned_epochs(session.recipe.train, steps)),
+      sharding(make_sharding(session)),
+      largest_shard(find_largest_shard(steps, sharding)),
+      optimizer(session.registry.find_optimizer(session.recipe.optimizer.name)
+                    .make(session.recipe.optimizer.options)),
+      learning_rate(make_learning_rate(session, steps)),
+      request(plan_request(session.recipe, session.data, session.registry)),
+      state(*session.device,
+            parameter_layout(request, Mode::training, session.registry, *session.device),
+            optimizer->slots(), sharding.per_rank, true),
+      plans(request, session.registry, *session.device, state.layout),
+      executor(*session.device, state, *session.communication),
+      loader(*session.data.train, session.data.train_transforms,
+             loader_options(session, largest_shard), *session.device),
+      evaluator(session, session.data.validation ? *session.data.validation : *session.data.test,
+                plans, executor, largest_shard) {
+  if (session.data.validation) {
+    test_evaluator =
+        std::make_unique<Evaluator>(session, *session.data.test, plans, executor, largest_shard);
+  }
+  const Recipe& recipe = session.recipe;
+  const Plan& first = plans.get(executor, Mode::training, largest_shard);
+  executor.prepare_update(plan_update(state.layout, recipe.optimizer.name, optimizer,
+                                      recipe.optimizer.decay_norm_and_bias,
+                                      recipe.train.clip_grad_norm));
+  require_equal(*session.communication, "recipe", recipe_text);
+  require_equal(*session.communication, "the plan's collectives", first.collectives());
+}
+
+}  // namespace lockstep
