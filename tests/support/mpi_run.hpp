@@ -57,7 +57,7 @@ inline std::string mpirun_command(int ranks) {
 // nothing.
 inline std::optional<MpiRun> on_ranks(int ranks) {
   if (std::getenv("LOCKSTEP_TEST_RANKS") != nullptr) return {};
-  const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();
+  const ::testing::TestInfo* test = ::testing::UnitTest::GetInstance()->current_test_info();
   return run_command(concat("LOCKSTEP_TEST_RANKS=", ranks, ' ', mpirun_command(ranks), ' ',
                             std::filesystem::read_symlink("/proc/self/exe").string(),
                             " --gtest_brief=1", " --gtest_filter=", test->test_suite_name(), '.',

@@ -1,0 +1,4 @@
+// Registers nothing.
+#include <lockstep/plugin.hpp>
+
+LS_PLUGIN(empty, registry) {}
