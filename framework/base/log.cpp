@@ -5,8 +5,10 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -20,9 +22,19 @@ namespace {
 
 bool environment_allows_colors() {
   const char* no_color = std::getenv("NO_COLOR");
+  return no_color == nullptr || *no_color == '\0';
+}
+
+// mpirun puts a terminal without size between itself and the ranks, whatever its own output is: there COLUMNS, which
+// launch/mpirun sets, says whether somebody is watching.
+int width_of(int descriptor) {
   const char* term = std::getenv("TERM");
-  const bool dumb = term != nullptr && std::string_view(term) == "dumb";
-  return (no_color == nullptr || *no_color == '\0') && !dumb;
+  if (term != nullptr && std::string_view(term) == "dumb") return 0;
+  winsize size{};
+  if (isatty(descriptor) == 0 || ioctl(descriptor, TIOCGWINSZ, &size) != 0) return 0;
+  if (size.ws_col > 0) return size.ws_col;
+  const char* columns = std::getenv("COLUMNS");
+  return columns != nullptr ? std::max(std::atoi(columns), 0) : 0;
 }
 
 // The line alone; before it, on a terminal, the progress bar that may stand there is erased.
@@ -31,7 +43,7 @@ class TerminalSink final : public spdlog::sinks::base_sink<std::mutex> {
   void sink_it_(const spdlog::details::log_msg& message) override {
     const bool serious = message.level >= spdlog::level::warn;
     std::FILE* stream = serious ? stderr : stdout;
-    const bool terminal = isatty(fileno(stream)) != 0;
+    const bool terminal = width_of(fileno(stream)) > 0;
     std::string text = terminal ? "\r\x1b[K" : "";
     if (serious) {
       const bool is_error = message.level >= spdlog::level::err;
@@ -101,6 +113,8 @@ void info(const std::string& line) { state().logger.info(spdlog::string_view_t(l
 void warn(const std::string& line) { state().logger.warn(spdlog::string_view_t(line)); }
 void error(const std::string& line) { state().logger.error(spdlog::string_view_t(line)); }
 
-bool terminal_has_colors() { return isatty(STDOUT_FILENO) != 0 && environment_allows_colors(); }
+int terminal_width() { return width_of(STDOUT_FILENO); }
+
+bool terminal_has_colors() { return terminal_width() > 0 && environment_allows_colors(); }
 
 }  // namespace lockstep::log

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -30,6 +31,7 @@ class RandomStream {
   double uniform();                          // [0, 1), 53 bits
   double uniform(double low, double high);   // [low, high)
   double normal();                           // mean 0, deviation 1 (Box-Muller)
+  void fill_normal(std::span<float> values, float deviation);  // many at once, in float: for initial weights
 
  private:
   std::array<uint32_t, 4> counter_;

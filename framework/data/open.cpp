@@ -15,6 +15,16 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
+// The resolved path; to describe data that is not there, the path as it was given.
+std::string find_data(const std::string& path, DataUse use) {
+  try {
+    return resolve_data_path(path);
+  } catch (const Error&) {
+    if (use != DataUse::describe) throw;
+    return path;
+  }
+}
+
 std::unique_ptr<Dataset> open_split(const Recipe& recipe, const DatasetEntry& entry, Split split,
                                     DataUse use, const std::string& path) {
   const DatasetSource source{
@@ -106,7 +116,7 @@ std::string resolve_data_path(const std::string& given) {
 OpenedData open_data(const Recipe& recipe, Registry& registry, DataUse use) {
   const DatasetEntry& entry = registry.find_dataset(recipe.data.name);
   OpenedData data;
-  data.path = use == DataUse::describe ? recipe.data.path : resolve_data_path(recipe.data.path);
+  data.path = find_data(recipe.data.path, use);
   if (use != DataUse::evaluate)
     data.train = open_split(recipe, entry, Split::train, use, data.path);
   data.test = open_split(recipe, entry, Split::test, use, data.path);

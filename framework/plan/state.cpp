@@ -1,5 +1,6 @@
 #include "plan/state.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <utility>
@@ -21,27 +22,27 @@ std::vector<float> initial_values(const ParameterSlot& parameter, const InitOpti
   if (options.normal && parameter.attributes.kind == ParameterKind::bias) init = Init::zeros();
 
   RandomStream random(options.seed, "init", hash_name(parameter.name));
-  const auto normal = [&](double deviation) { return static_cast<float>(deviation * random.normal()); };
   std::vector<float> values(static_cast<size_t>(parameter.count));
-  for (float& value : values) {
-    switch (init.kind) {
-      case Init::constant:
-        value = static_cast<float>(init.value);
-        break;
-      case Init::normal:
-        value = normal(init.value);
-        break;
-      case Init::he_normal_fan_out:
-        value = normal(std::sqrt(2.0 / fan_out(parameter.shape)));
-        break;
-      case Init::he_normal_fan_in:
-        value = normal(std::sqrt(2.0 / fan_in(parameter.shape)));
-        break;
-      case Init::uniform_fan_in: {
-        const double bound = 1.0 / std::sqrt(init.value);
-        value = static_cast<float>(random.uniform(-bound, bound));
-        break;
-      }
+  const auto fill_normal = [&](double deviation) {
+    random.fill_normal(values, static_cast<float>(deviation));
+  };
+  switch (init.kind) {
+    case Init::constant:
+      std::fill(values.begin(), values.end(), static_cast<float>(init.value));
+      break;
+    case Init::normal:
+      fill_normal(init.value);
+      break;
+    case Init::he_normal_fan_out:
+      fill_normal(std::sqrt(2.0 / fan_out(parameter.shape)));
+      break;
+    case Init::he_normal_fan_in:
+      fill_normal(std::sqrt(2.0 / fan_in(parameter.shape)));
+      break;
+    case Init::uniform_fan_in: {
+      const double bound = 1.0 / std::sqrt(init.value);
+      for (float& value : values) value = static_cast<float>(random.uniform(-bound, bound));
+      break;
     }
   }
   return values;

@@ -1,14 +1,9 @@
 #include "train/terminal.hpp"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <string_view>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -20,17 +15,6 @@ constexpr auto kBarInterval = std::chrono::milliseconds(100);
 constexpr auto kLineInterval = std::chrono::seconds(2);
 constexpr int kWidestBar = 30;
 constexpr int kNarrowestBar = 8;
-
-bool can_redraw() {
-  const char* term = std::getenv("TERM");
-  return isatty(STDOUT_FILENO) != 0 && (term == nullptr || std::string_view(term) != "dumb");
-}
-
-int terminal_width() {
-  winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 80;
-}
 
 // "epoch 2/10", or "epoch 2" where the number of epochs is not known.
 std::string epoch_text(const Record& record, const Place& place) {
@@ -86,7 +70,7 @@ std::string evaluation_line(const Record& evaluation) {
 }
 
 Terminal::Terminal(bool quiet)
-    : quiet_(quiet), bar_(!quiet && can_redraw()), colors_(log::terminal_has_colors()) {}
+    : quiet_(quiet), bar_(!quiet && log::terminal_width() > 0), colors_(log::terminal_has_colors()) {}
 
 Terminal::~Terminal() { erase(); }
 
@@ -129,7 +113,7 @@ void Terminal::on_checkpoint(const Record& record) {
 void Terminal::draw(const Record& record, const Place& place) {
   const auto left = static_cast<double>(place.steps_in_epoch - place.step_in_epoch);
   std::string line =
-      progress_bar(record, place, left * seconds_per_step_, std::max(terminal_width() - 1, 20));
+      progress_bar(record, place, left * seconds_per_step_, std::max(log::terminal_width() - 1, 20));
   if (colors_) {
     const size_t open = line.find('[');
     const size_t close = line.find(']');

@@ -70,6 +70,20 @@ TEST(RandomStreamTest, UniformAndNormalHaveTheirMoments) {
   EXPECT_NEAR(square / kDraws, 1, 0.03);
 }
 
+TEST(RandomStreamTest, ManyNormalNumbersHaveTheirMomentsAndTails) {
+  std::vector<float> values(100001);
+  RandomStream(3, "test").fill_normal(values, 2.0f);
+  double sum = 0, square = 0, fourth = 0;
+  for (const float v : values) {
+    ASSERT_TRUE(std::isfinite(v));
+    sum += v, square += std::pow(v, 2), fourth += std::pow(v, 4);
+  }
+  const auto count = static_cast<double>(values.size());
+  EXPECT_NEAR(sum / count, 0, 0.03);
+  EXPECT_NEAR(square / count, 4, 0.1);
+  EXPECT_NEAR(fourth / count, 48, 3);
+}
+
 TEST(RandomStreamTest, AnEmptyIntervalGivesItsEnd) {
   RandomStream stream(3, "test");
   EXPECT_EQ(stream.uniform(2, 2), 2);

@@ -38,7 +38,9 @@ TEST_F(InsertAllReduceTest, ABucketIsReadyWhenItsLastGradientIsWritten) {
     const int64_t offset = layout_.find_parameter(output.name)->offset;
     for (const Bucket& bucket : buckets) {
       const bool inside = bucket.offset <= offset && offset < bucket.offset + bucket.count;
-      if (inside) EXPECT_GE(bucket.after, output.value.node) << output.name;
+      if (inside) {
+        EXPECT_GE(bucket.after, output.value.node) << output.name;
+      }
     }
   }
 }

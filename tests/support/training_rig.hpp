@@ -50,7 +50,8 @@ struct HostSamples {
 
 class TrainingRig {
  public:
-  TrainingRig(std::string device, PlanRequest request, int64_t shards = 1, double clip = 0)
+  TrainingRig(std::string device, PlanRequest request, int64_t shards = 1, double clip = 0,
+              const Setting::Table& sgd = {})
       : request_(std::move(request)),
         shards_(shards),
         communication_([this] { return registry.find_communicator("local").make({}); }, 60),
@@ -58,14 +59,15 @@ class TrainingRig {
         state(*device_, make_layout(), 1, shards, true),
         executor_(*device_, state, communication_) {
     state.initialize({.seed = 3});
-    UpdatePlan update{"sgd", {{registry.find_optimizer("sgd").make({}), 1.0f}}, {}, clip};
+    UpdatePlan update{"sgd", {{registry.find_optimizer("sgd").make(sgd), 1.0f}}, {}, clip};
     update.segments.push_back({0, state.layout.trainable_elements, 0});
     executor_.prepare_update(update);
   }
 
-  Plan& plan(int64_t batch_size) {
-    auto& plan = plans_[batch_size];
+  Plan& plan(int64_t batch_size, Mode mode = Mode::training) {
+    auto& plan = plans_[{mode, batch_size}];
     if (plan == nullptr) {
+      request_.mode = mode;
       request_.batch_size = batch_size;
       plan = std::make_unique<Plan>(compile(request_, registry, *device_, state.layout));
       executor_.attach(*plan, request_.image);
@@ -90,6 +92,16 @@ class TrainingRig {
     return sums.loss / sums.weight;
   }
 
+  // (count, classes), of samples [0, count), with the running statistics.
+  std::vector<float> logits(HostSamples& samples, int64_t count) {
+    Plan& evaluation = plan(count, Mode::evaluation);
+    executor_.evaluate(evaluation, samples.slice({0, count}));
+    return executor_.logits(evaluation);
+  }
+
+  void set_parameter(std::string_view name, const std::vector<float>& values) {
+    state.write(state.parameters, state.layout.find_parameter(name)->offset, values);
+  }
   std::vector<float> parameter(std::string_view name) const {
     const ParameterSlot* slot = state.layout.find_parameter(name);
     return state.read(state.parameters, slot->offset, slot->count);
@@ -118,7 +130,7 @@ class TrainingRig {
   int64_t steps_ = 0;
   CommunicationThread communication_;
   std::unique_ptr<Device> device_;
-  std::map<int64_t, std::unique_ptr<Plan>> plans_;
+  std::map<std::pair<Mode, int64_t>, std::unique_ptr<Plan>> plans_;
 
  public:
   State state;

@@ -197,6 +197,15 @@ class MpiCommunicator final : public Communicator {
   int local_size_ = 1;
 };
 
+// "Open MPI v4.1.4": what stands before the details of its build. MPI need not be initialised for this.
+std::string library_version() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  const std::string_view version(text);
+  return std::string(version.substr(0, version.find(',')));
+}
+
 }  // namespace
 
 LS_PLUGIN(mpi, registry) {
@@ -205,5 +214,5 @@ LS_PLUGIN(mpi, registry) {
       [](const CommunicatorOptions& options) -> std::unique_ptr<Communicator> {
         return std::make_unique<MpiCommunicator>(options);
       },
-      "ranks started by mpirun or srun");
+      "ranks started by mpirun or srun; " + library_version());
 }

@@ -118,5 +118,5 @@ LS_PLUGIN(cpu, registry) {
       [](const lockstep::DeviceOptions& options) {
         return std::make_unique<lockstep::cpu::CpuDevice>(options);
       },
-      "processors of this host, with oneDNN");
+      "processors of this host; oneDNN " + lockstep::onednn::version());
 }
