@@ -1,0 +1,208 @@
+"""Makes pictures/* and pictures.tsv: small pictures in every format, and what Pillow and torchvision make of them.
+
+    python tests/goldens/pictures.py [DATA]       needs numpy, Pillow and torchvision
+
+DATA is the folder with awkward/ and imagenet_sample/ ($LOCKSTEP_DATA otherwise); without it their lines stay as they
+are. Pixels are compared by the CRC-32 of their planes (3, H, W). Lines of pictures.tsv:
+
+    file             NAME                                              H W CRC
+    resample         C H W, window: top left height width, to: H W     CRC
+    evaluation       H W, resize, center_crop                          CRC
+    awkward          FILE                                              H W CRC, or refused
+    imagenet_sample  FILE                                              H W CRC, CRC after Resize(256), CenterCrop(224)
+"""
+
+import io
+import os
+import pathlib
+import struct
+import sys
+import warnings
+import zlib
+
+import numpy
+from PIL import Image
+from torchvision.transforms import CenterCrop, Compose, Resize
+
+from golden_values import golden_hash
+
+HERE = pathlib.Path(__file__).parent
+RESAMPLE_CASES = [
+    (1, 8, 8, 0, 0, 8, 8, 4, 4),
+    (1, 8, 8, 0, 0, 8, 8, 8, 8),
+    (3, 17, 23, 0, 0, 17, 23, 5, 7),
+    (3, 17, 23, 2, 3, 11, 13, 11, 13),
+    (3, 17, 23, 2, 3, 11, 13, 29, 31),
+    (3, 17, 23, 2, 3, 11, 13, 11, 6),
+    (3, 17, 23, 16, 22, 1, 1, 9, 9),
+    (3, 17, 23, 0, 0, 17, 23, 1, 1),
+    (2, 301, 7, 0, 0, 301, 7, 3, 64),
+    (1, 1, 4001, 0, 0, 1, 4001, 2, 3),
+    (2, 61, 33, 0, 0, 61, 33, 40, 22),
+    (2, 63, 33, 0, 0, 63, 33, 40, 22),
+    (2, 62, 33, 0, 0, 62, 33, 40, 22),
+    (2, 62, 21, 0, 0, 62, 21, 63, 22),
+    (3, 375, 500, 0, 0, 375, 500, 256, 341),
+    (3, 375, 500, 31, 57, 211, 333, 224, 224),
+]
+EVALUATION_CASES = [(37, 29, 32, 24), (29, 38, 32, 32), (29, 41, 16, 21), (9, 30, 9, 7), (12, 15, 8, 20),
+                    (3, 50, 4, 31), (64, 64, 64, 64), (63, 40, 30, 47)]
+
+
+def generated(channels, height, width):
+    """Planes of noise that the C++ test makes alike."""
+    hashes = golden_hash(f"picture {height}x{width}", channels * height * width)
+    return (hashes & 255).astype(numpy.uint8).reshape(channels, height, width)
+
+
+def crc(planes):
+    return f"{zlib.crc32(numpy.ascontiguousarray(planes).tobytes()):08x}"
+
+
+def planes_of(image):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return numpy.asarray(image.convert("RGB")).transpose(2, 0, 1)
+
+
+def resampled(case):
+    channels, height, width, top, left, h, w, to_height, to_width = case
+    planes = [Image.fromarray(plane).crop((left, top, left + w, top + h))
+              .resize((to_width, to_height), Image.Resampling.BILINEAR)
+              for plane in generated(channels, height, width)]
+    return crc(numpy.stack([numpy.asarray(plane) for plane in planes]))
+
+
+def evaluated(case):
+    height, width, resize, crop = case
+    image = Image.fromarray(generated(3, height, width).transpose(1, 2, 0).copy())
+    return crc(planes_of(Compose([Resize(resize), CenterCrop(crop)])(image)))
+
+
+def photograph(height, width):
+    """Smooth enough for JPEG, with some noise."""
+    y, x = numpy.mgrid[0:height, 0:width]
+    waves = numpy.stack([numpy.sin(x / 5 + c) + numpy.cos(y / 4 - c) for c in range(3)]) * 50 + 128
+    noise = generated(3, height, width).astype(float) / 8
+    return Image.fromarray(numpy.clip(waves + noise, 0, 255).astype(numpy.uint8).transpose(1, 2, 0).copy())
+
+
+def jpegs():
+    picture = photograph(29, 37)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: ignored
+    ways = {
+        "420": (picture, dict(subsampling="4:2:0")),
+        "422": (picture, dict(subsampling="4:2:2")),
+        "444": (picture, dict(subsampling="4:4:4")),
+        "progressive": (picture, dict(progressive=True)),
+        "restarts": (picture, dict(restart_marker_blocks=2)),
+        "rgb": (picture, dict(keep_rgb=True)),
+        "grey": (picture.convert("L"), {}),
+        "cmyk": (picture.convert("CMYK"), {}),
+        "exif": (picture, dict(exif=exif)),
+        "1x1": (picture.resize((1, 1)), {}),
+        "3x51": (picture.resize((3, 51)), {}),
+    }
+    for name, (image, options) in ways.items():
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=80, **options)
+        yield f"{name}.jpg", file.getvalue()
+
+
+def png_chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def packed(samples, depth):
+    """Rows of samples (H, W * channels) as PNG stores them, without filters."""
+    if depth == 16:
+        rows = samples.astype(">u2").view(numpy.uint8)
+    elif depth == 8:
+        rows = samples.astype(numpy.uint8)
+    else:
+        bits = (samples[..., None] >> numpy.arange(depth - 1, -1, -1)) & 1
+        rows = numpy.packbits(bits.reshape(len(samples), -1).astype(numpy.uint8), axis=1)
+    return b"".join(b"\0" + row.tobytes() for row in rows)
+
+
+def png(kind, depth, extra=b"", interlaced=False, height=13, width=19):
+    """A picture of noise; kind is PNG's colour type."""
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
+    hashes = golden_hash(f"png {kind} {depth}", height * width * channels) & ((1 << depth) - 1)
+    if kind == 0 and depth == 16:
+        hashes[::2] &= 0x1FF  # else hardly any is below 256
+    samples = hashes.reshape(height, width, channels)
+    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    parts = [samples[y::dy, x::dx] for y, x, dy, dx in passes] if interlaced else [samples]
+    rows = b"".join(packed(part.reshape(len(part), -1), depth) for part in parts if part.size)
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, interlaced)
+    return (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + extra + png_chunk(b"IDAT", zlib.compress(rows, 9)) +
+            png_chunk(b"IEND", b""))
+
+
+def palette_chunk(colors):
+    return png_chunk(b"PLTE", golden_hash("palette", 3 * colors).astype(numpy.uint8).tobytes())
+
+
+def pngs():
+    yield from ((f"grey{depth}.png", png(0, depth)) for depth in (1, 2, 4, 8, 16))
+    transparent = png_chunk(b"tRNS", bytes(range(0, 200, 2)))
+    for depth in (1, 2, 4, 8):
+        yield f"palette{depth}.png", png(3, depth, palette_chunk(min(1 << depth, 200)))
+    yield "palette_transparent.png", png(3, 8, palette_chunk(200) + transparent)
+    yield "grey_transparent.png", png(0, 8, png_chunk(b"tRNS", b"\0\x80"))
+    yield from ((f"grey_alpha{depth}.png", png(4, depth)) for depth in (8, 16))
+    yield from ((f"rgb{depth}.png", png(2, depth)) for depth in (8, 16))
+    yield from ((f"rgba{depth}.png", png(6, depth)) for depth in (8, 16))
+    gamma = png_chunk(b"gAMA", struct.pack(">I", 100000)) + png_chunk(b"tEXt", b"Title\0a picture")
+    yield "rgb_gamma.png", png(2, 8, gamma)
+    yield "rgb_interlaced.png", png(2, 8, interlaced=True)
+    yield "grey2_interlaced.png", png(0, 2, interlaced=True)
+    yield "png_named.jpg", png(2, 8)
+
+
+def decoded(file):
+    """(H W CRC), or "refused" where Pillow refuses the file or it is neither JPEG nor PNG."""
+    try:
+        with Image.open(file) as image:
+            if image.format not in ("JPEG", "MPO", "PNG"):
+                return "refused", None
+            image.load()
+            planes = planes_of(image)
+    except (OSError, SyntaxError):
+        return "refused", None
+    return f"{planes.shape[1]} {planes.shape[2]} {crc(planes)}", Image.fromarray(planes.transpose(1, 2, 0).copy())
+
+
+def data_lines(data):
+    for file in sorted((data / "awkward").iterdir()):
+        if file.suffix not in (".txt", ".tsv"):
+            yield f"awkward\t{file.name}\t{decoded(file)[0]}"
+    transform = Compose([Resize(256), CenterCrop(224)])
+    for file in sorted((data / "imagenet_sample" / "val").glob("*/*")):
+        text, image = decoded(file)
+        yield f"imagenet_sample\tval/{file.parent.name}/{file.name}\t{text} {crc(planes_of(transform(image)))}"
+
+
+def main():
+    table = HERE / "pictures.tsv"
+    folder = HERE / "pictures"
+    folder.mkdir(exist_ok=True)
+    lines = []
+    for name, content in sorted([*jpegs(), *pngs()]):
+        (folder / name).write_bytes(content)
+        lines.append(f"file\t{name}\t{decoded(folder / name)[0]}")
+    lines += ["resample\t" + " ".join(map(str, case)) + "\t" + resampled(case) for case in RESAMPLE_CASES]
+    lines += ["evaluation\t" + " ".join(map(str, case)) + "\t" + evaluated(case) for case in EVALUATION_CASES]
+    data = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("LOCKSTEP_DATA")
+    if data:
+        lines += data_lines(pathlib.Path(data))
+    else:
+        kept = table.read_text().splitlines() if table.exists() else []
+        lines += [line for line in kept if line.startswith(("awkward\t", "imagenet_sample\t"))]
+    table.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
