@@ -1,3 +1,3 @@
-find_package(dnnl CONFIG REQUIRED)
+find_package(OneDNN REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
-target_link_libraries(${plugin} PRIVATE DNNL::dnnl OpenMP::OpenMP_CXX)
+target_link_libraries(${plugin} PRIVATE OneDNN::dnnl OpenMP::OpenMP_CXX)
