@@ -7,7 +7,8 @@
 // so that the eight squares together have the expectation |d|^2, whatever d is. In large tensors
 // they scatter like chi^2 with 8 degrees of freedom: the estimate of |d| is right within a factor
 // of two in 98 of 100 cases, and below a thirtieth of |d| less than once in 10^10. Tensors of up
-// to eight elements are compared exactly. With both norms, |d| gives the cosine too.
+// to eight elements are compared exactly. The cosine follows likewise from tensors divided by
+// their norms.
 #pragma once
 
 #include <algorithm>
@@ -43,10 +44,13 @@ inline double distance(const Sketch& a, const Sketch& b) {
   return std::max(std::sqrt(squares), std::abs(a.norm - b.norm));
 }
 
-// Of the angle between a and b, by the estimate of |a - b|.
+// Estimates the cosine of the angle between a and b: 1 - |a / |a| - b / |b||^2 / 2.
 inline double cosine(const Sketch& a, const Sketch& b) {
-  const double squares = a.norm * a.norm + b.norm * b.norm - std::pow(distance(a, b), 2);
-  return squares / (2 * a.norm * b.norm);
+  double squares = 0;
+  for (size_t k = 0; k < Sketch::kSums; ++k) {
+    squares += std::pow(a.sums[k] / a.norm - b.sums[k] / b.norm, 2);
+  }
+  return 1 - squares / 2;
 }
 
 }  // namespace lockstep::testing
