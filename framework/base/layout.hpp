@@ -1,4 +1,5 @@
-// A tensor's type: element type, logical shape (NCHW for images), and how a device lays it out in memory.
+// A tensor's type: element type, logical shape (NCHW for images), and how a device lays it out in
+// memory.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +11,9 @@
 
 namespace lockstep {
 
-// Physical order of a tensor of logical shape (N, C, H, W). `plain` is row-major in logical order, and the only layout
-// of tensors that are not four-dimensional. `nchw8c` is (N, ceil(C / 8), H, W, 8): channels past C exist in memory and
-// are always zero.
+// Physical order of a tensor of logical shape (N, C, H, W). `plain` is row-major in logical order,
+// and the only layout of tensors that are not four-dimensional. `nchw8c` is (N, ceil(C / 8), H, W,
+// 8): channels past C exist in memory and are always zero.
 enum class Layout : uint8_t { plain, nhwc, nchw8c, nchw16c };
 
 constexpr int channel_block(Layout layout) {

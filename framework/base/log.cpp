@@ -25,8 +25,8 @@ bool environment_allows_colors() {
   return no_color == nullptr || *no_color == '\0';
 }
 
-// mpirun puts a terminal without size between itself and the ranks, whatever its own output is: there COLUMNS, which
-// launch/mpirun sets, says whether somebody is watching.
+// mpirun puts a terminal without size between itself and the ranks, whatever its own output is:
+// there COLUMNS, which launch/mpirun sets, says whether somebody is watching.
 int width_of(int descriptor) {
   const char* term = std::getenv("TERM");
   if (term != nullptr && std::string_view(term) == "dumb") return 0;

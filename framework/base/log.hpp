@@ -22,7 +22,8 @@ void info(const std::string& line);
 void warn(const std::string& line);
 void error(const std::string& line);
 
-// Columns of the terminal that stdout is; 0 where there is none or it cannot redraw (TERM is "dumb").
+// Columns of the terminal that stdout is; 0 where there is none or it cannot redraw (TERM is
+// "dumb").
 int terminal_width();
 
 // Whether to print colours: stdout is such a terminal and NO_COLOR is unset or empty.

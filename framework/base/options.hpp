@@ -1,12 +1,14 @@
-// Options are described once, with meaning and range; reading, checking, printing and `describe` all follow from it.
+// Options are described once, with meaning and range; reading, checking, printing and `describe`
+// all follow from it.
 //
 //   struct ResNetOptions { int depth = 50; };
 //   void describe(Options<ResNetOptions>& o) {
 //     o("depth", &ResNetOptions::depth, "number of layers", one_of(18, 34, 50, 101, 152));
 //   }
 //
-// Types: bool, int, int64_t, float, double, std::string, enums with names, std::vector and std::array of these,
-// described structs, and Setting (kept as it is). Defaults are the member initialisers.
+// Types: bool, int, int64_t, float, double, std::string, enums with names, std::vector and
+// std::array of these, described structs, and Setting (kept as it is). Defaults are the member
+// initialisers.
 #pragma once
 
 #include <array>
@@ -26,7 +28,8 @@
 
 namespace lockstep {
 
-// A value from a recipe or the command line, and the place it came from ("quickstart.toml:12:9", "--set seed").
+// A value from a recipe or the command line, and the place it came from ("quickstart.toml:12:9",
+// "--set seed").
 class Setting {
  public:
   struct Entry;
@@ -49,9 +52,9 @@ struct Setting::Entry {
 
 // What values an option accepts, and how to say so. Empty: any value of its type.
 struct Rule {
-  std::string text;                              // "at least 1", "18, 34 or 50"
-  std::function<bool(const Setting&)> accepts;   // for arrays, asked for each element
-  std::vector<std::string> names;                // the accepted words, if it is a choice of words
+  std::string text;                             // "at least 1", "18, 34 or 50"
+  std::function<bool(const Setting&)> accepts;  // for arrays, asked for each element
+  std::vector<std::string> names;               // the accepted words, if it is a choice of words
 };
 Rule at_least(double least);
 Rule between(double least, double most);  // both ends included
@@ -67,7 +70,8 @@ Rule one_of(const T&... choices) {
   }
 }
 
-// Names of an enum's values; specialise with `static constexpr std::pair<E, std::string_view> values[]`.
+// Names of an enum's values; specialise with `static constexpr std::pair<E, std::string_view>
+// values[]`.
 template <class E>
 struct EnumNames;
 
@@ -77,7 +81,8 @@ struct OptionSpec {
   std::string type;  // "int", "float", "list of int", …
   std::string help;
   Rule rule;
-  std::function<void(void* object, const Setting&)> read;  // throws Error{usage}: where, found, expected
+  std::function<void(void* object, const Setting&)>
+      read;  // throws Error{usage}: where, found, expected
   std::function<Setting(const void* object)> write;
   Setting default_value;
 };
@@ -92,7 +97,8 @@ class OptionTable {
   std::shared_ptr<void> create() const { return create_(); }
 
  protected:
-  void add(OptionSpec spec);  // throws Error{usage} for a name twice, or a default that is no finite number
+  void add(OptionSpec spec);  // throws Error{usage} for a name twice, or a default that is no
+                              // finite number
 
   std::function<std::shared_ptr<void>()> create_;
 
@@ -100,9 +106,10 @@ class OptionTable {
   std::vector<OptionSpec> specs_;
 };
 
-// Reads a table into one or several described objects that share it (the framework's keys and a plugin's). An unknown
-// key, a wrong type or a value out of range throws Error{usage} with its place and, for a key, the nearest known one.
-// An option's own default is accepted even outside its range: that is how "not set" is written.
+// Reads a table into one or several described objects that share it (the framework's keys and a
+// plugin's). An unknown key, a wrong type or a value out of range throws Error{usage} with its
+// place and, for a key, the nearest known one. An option's own default is accepted even outside its
+// range: that is how "not set" is written.
 struct OptionTarget {
   const OptionTable* table;
   void* object;
@@ -111,7 +118,8 @@ void read_options(std::span<const OptionTarget> targets, const Setting::Table& s
                   std::string_view section);
 
 namespace detail {
-// How a C++ type is read from and written as a Setting. The primary template covers described structs and enums.
+// How a C++ type is read from and written as a Setting. The primary template covers described
+// structs and enums.
 template <class M, class = void>
 struct OptionCodec;
 
@@ -268,7 +276,9 @@ struct OptionCodec<std::array<M, N>> : ListCodec<M, std::array<M, N>> {
 };
 
 template <class T>
-concept Described = std::is_class_v<T> && requires(Options<T>& options) { describe(options); };
+concept Described = std::is_class_v<T> && requires(Options<T>& options) {
+  describe(options);
+};
 
 template <Described T>
 struct OptionCodec<T> {

@@ -73,7 +73,8 @@ double RandomStream::normal() {
   return radius * std::cos(2 * std::numbers::pi * uniform());
 }
 
-// Two numbers of each pair of words (Box and Muller, 1958), in float: 32 bits of radius reach 6.7 deviations.
+// Two numbers of each pair of words (Box and Muller, 1958), in float: 32 bits of radius reach 6.7
+// deviations.
 void RandomStream::fill_normal(std::span<float> values, float deviation) {
   constexpr float kUnit = 0x1p-32f;
   constexpr auto kTurn = static_cast<float>(2 * std::numbers::pi) * kUnit;

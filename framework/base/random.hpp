@@ -1,6 +1,8 @@
-// Counter-based random numbers: what is drawn depends on its key alone, never on ranks, threads or what was drawn before.
+// Counter-based random numbers: what is drawn depends on its key alone, never on ranks, threads or
+// what was drawn before.
 //
-// Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (the Random123 library).
+// Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (the
+// Random123 library).
 #pragma once
 
 #include <array>
@@ -21,17 +23,19 @@ constexpr uint32_t hash_name(std::string_view text) {
   return hash;
 }
 
-// A sequence of random numbers for one (seed, purpose, a, b), such as ("augment", epoch, sample index).
+// A sequence of random numbers for one (seed, purpose, a, b), such as ("augment", epoch, sample
+// index).
 class RandomStream {
  public:
   RandomStream(uint64_t seed, std::string_view purpose, uint32_t a = 0, uint64_t b = 0);
 
   uint32_t next();
-  uint64_t below(uint64_t bound);            // uniform in [0, bound), exact; bound > 0
-  double uniform();                          // [0, 1), 53 bits
-  double uniform(double low, double high);   // [low, high)
-  double normal();                           // mean 0, deviation 1 (Box-Muller)
-  void fill_normal(std::span<float> values, float deviation);  // many at once, in float: for initial weights
+  uint64_t below(uint64_t bound);           // uniform in [0, bound), exact; bound > 0
+  double uniform();                         // [0, 1), 53 bits
+  double uniform(double low, double high);  // [low, high)
+  double normal();                          // mean 0, deviation 1 (Box-Muller)
+  void fill_normal(std::span<float> values,
+                   float deviation);  // many at once, in float: for initial weights
 
  private:
   std::array<uint32_t, 4> counter_;

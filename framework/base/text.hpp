@@ -9,7 +9,8 @@
 
 namespace lockstep {
 
-// The known word nearest to `word` by edit distance (a swap of neighbours counts one); empty if none is near.
+// The known word nearest to `word` by edit distance (a swap of neighbours counts one); empty if
+// none is near.
 std::string nearest_word(std::string_view word, std::span<const std::string> known);
 
 // "; did you mean 'epochs'?" or nothing.
@@ -18,10 +19,11 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> kno
 // "a, b or c"
 std::string list_words(std::span<const std::string> words, std::string_view last = " or ");
 
-std::string bytes_text(int64_t bytes);        // "12.3 MiB"
-std::string count_text(int64_t count);        // "11,689,512"
-std::string duration_text(double seconds);    // "1:02:03", "2:03", "4.5 s"
-// The shortest decimal text that reads back as the same number; with ".0" where it would look like an integer.
+std::string bytes_text(int64_t bytes);      // "12.3 MiB"
+std::string count_text(int64_t count);      // "11,689,512"
+std::string duration_text(double seconds);  // "1:02:03", "2:03", "4.5 s"
+// The shortest decimal text that reads back as the same number; with ".0" where it would look like
+// an integer.
 std::string float_text(double value);
 
 }  // namespace lockstep

@@ -19,7 +19,8 @@ struct Slice {
 // Part `part` of `parts` contiguous parts of `whole` whose sizes differ by at most one.
 // Slices of slices agree: part r of R covers exactly the parts [r * A, (r + 1) * A) of R * A.
 constexpr Slice part_of(Slice whole, int64_t part, int64_t parts) {
-  return {whole.begin + whole.size() * part / parts, whole.begin + whole.size() * (part + 1) / parts};
+  return {whole.begin + whole.size() * part / parts,
+          whole.begin + whole.size() * (part + 1) / parts};
 }
 
 // Memory is the loader's (pinned where the device wants it) and valid until the batch is released.

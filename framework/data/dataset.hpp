@@ -1,4 +1,5 @@
-// What a dataset and a transform are. Samples are uint8 images, planes of (C, H, W), and a class number.
+// What a dataset and a transform are. Samples are uint8 images, planes of (C, H, W), and a class
+// number.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@
 
 namespace lockstep {
 
-// A picture in planes: pixels[(c * height + y) * width + x]. Reused by a worker from sample to sample, so that
-// resize() allocates only while it grows.
+// A picture in planes: pixels[(c * height + y) * width + x]. Reused by a worker from sample to
+// sample, so that resize() allocates only while it grows.
 class Image {
  public:
   int channels = 0;
@@ -41,7 +42,7 @@ class Image {
 enum class Split : uint8_t { train, test };
 
 struct DatasetSpec {
-  Shape image;                      // (C, H, W); H and W are 0 where pictures differ in size
+  Shape image;  // (C, H, W); H and W are 0 where pictures differ in size
   int64_t classes = 0;
   std::vector<std::string> class_names;  // one per class, in order
 };
@@ -49,7 +50,7 @@ struct DatasetSpec {
 // What a dataset is made from, beside its own options.
 struct DatasetSource {
   Split split = Split::train;
-  std::string path;   // data.path, resolved; empty for an embedded dataset
+  std::string path;  // data.path, resolved; empty for an embedded dataset
   uint64_t seed = 0;
   // Only spec() will be asked: files may be missing (`lockstep check` away from the data).
   bool spec_only = false;
@@ -60,8 +61,8 @@ class Dataset {
   virtual ~Dataset() = default;
   virtual const DatasetSpec& spec() const = 0;
   virtual int64_t size() const = 0;
-  // Writes sample `index` into `image` and returns its class. Called by several workers at once; allocates nothing
-  // once `image` is large enough. Throws Error{data} naming file and record.
+  // Writes sample `index` into `image` and returns its class. Called by several workers at once;
+  // allocates nothing once `image` is large enough. Throws Error{data} naming file and record.
   virtual int64_t read(int64_t index, Image& image) const = 0;
 };
 

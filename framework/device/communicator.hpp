@@ -1,7 +1,8 @@
 // What a communicator is to the framework: collectives among ranks that are started, then polled.
 //
-// Every method is called by one thread, the communication thread (runtime/communication_thread.hpp), from the
-// construction of the communicator to its destruction; so MPI sees a single thread.
+// Every method is called by one thread, the communication thread
+// (runtime/communication_thread.hpp), from the construction of the communicator to its destruction;
+// so MPI sees a single thread.
 #pragma once
 
 #include <cstdint>
@@ -37,13 +38,14 @@ class Communicator {
   virtual int local_rank() const = 0;  // among the ranks of this host
   virtual int local_size() const = 0;
 
-  // Whether collectives take device memory in stream order (NCCL). Otherwise the data must be in host memory, and the
-  // communication thread waits for the device's event before it starts one.
+  // Whether collectives take device memory in stream order (NCCL). Otherwise the data must be in
+  // host memory, and the communication thread waits for the device's event before it starts one.
   virtual bool stream_ordered() const { return false; }
   // Told once, before the first collective on device memory.
   virtual void attach(Device&) {}
 
-  // Sums `count` elements (f32 or f64) over all ranks, in place. All ranks must start the same collectives in the same order.
+  // Sums `count` elements (f32 or f64) over all ranks, in place. All ranks must start the same
+  // collectives in the same order.
   virtual std::unique_ptr<Pending> start_all_reduce(void* data, int64_t count, DType dtype) = 0;
   virtual std::unique_ptr<Pending> start_broadcast(void* data, int64_t bytes, int root) = 0;
   // Each rank gives `bytes` bytes; everybody receives all, in rank order (host memory always).

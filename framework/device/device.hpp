@@ -1,8 +1,10 @@
-// What a device is to the framework: memory, streams and events, and kernels that are prepared once and launched often.
+// What a device is to the framework: memory, streams and events, and kernels that are prepared once
+// and launched often.
 //
-// Preparing chooses algorithms, workspace and layout and may allocate. Launching enqueues on a stream, allocates
-// nothing, and bakes in nothing that changes from step to step: rate, step number, loss scale and random keys lie in
-// device memory (plan/step_block.hpp), so that a sequence of launches can be captured and replayed.
+// Preparing chooses algorithms, workspace and layout and may allocate. Launching enqueues on a
+// stream, allocates nothing, and bakes in nothing that changes from step to step: rate, step
+// number, loss scale and random keys lie in device memory (plan/step_block.hpp), so that a sequence
+// of launches can be captured and replayed.
 #pragma once
 
 #include <cstdint>
@@ -25,24 +27,27 @@ struct Event;
 
 struct DeviceOptions {
   int local_rank = 0;
-  int local_size = 1;   // ranks on this host, for dividing cores or choosing a GPU
-  int threads = 0;      // compute threads of this rank; 0: the rank's share of the host's cores
+  int local_size = 1;  // ranks on this host, for dividing cores or choosing a GPU
+  int threads = 0;     // compute threads of this rank; 0: the rank's share of the host's cores
 };
 
 struct KernelArguments {
   std::span<const void* const> inputs;
   std::span<void* const> outputs;
-  void* workspace = nullptr;  // Kernel::workspace_bytes(), 64-byte aligned; shared by all launches of a stream
+  void* workspace =
+      nullptr;  // Kernel::workspace_bytes(), 64-byte aligned; shared by all launches of a stream
   Stream* stream = nullptr;
 };
 
-// A prepared launch. Its arguments' addresses are constant from the moment they are bound until the plan goes.
+// A prepared launch. Its arguments' addresses are constant from the moment they are bound until the
+// plan goes.
 class Kernel {
  public:
   virtual ~Kernel() = default;
   virtual void launch(const KernelArguments& arguments) = 0;
   virtual int64_t workspace_bytes() const { return 0; }
-  // The algorithm chosen, for profiles and for the test that no slow reference path is taken: "jit_wino:avx512_core".
+  // The algorithm chosen, for profiles and for the test that no slow reference path is taken:
+  // "jit_wino:avx512_core".
   virtual std::string_view implementation() const { return ""; }
 };
 
@@ -57,7 +62,8 @@ struct KernelRequest {
   Mode mode;
 };
 
-// The layouts a node wants: one per input and output. An input in another layout gets a reorder before the node.
+// The layouts a node wants: one per input and output. An input in another layout gets a reorder
+// before the node.
 struct LayoutChoice {
   std::vector<Layout> inputs;
   std::vector<Layout> outputs;
@@ -67,7 +73,7 @@ struct LayoutChoice {
 struct UpdateSegment {
   int64_t offset;
   int64_t count;
-  int32_t group;     // index into UpdateRequest::groups
+  int32_t group;  // index into UpdateRequest::groups
 };
 
 struct UpdateGroup {
@@ -75,8 +81,8 @@ struct UpdateGroup {
   float lr_multiplier = 1;
 };
 
-// The optimizer's update over the arenas, after the gradients are reduced: w and slots change, g is read.
-// Kernel arguments: inputs {gradients, StepInfo*}, outputs {parameters, slot 0, slot 1, …}.
+// The optimizer's update over the arenas, after the gradients are reduced: w and slots change, g is
+// read. Kernel arguments: inputs {gradients, StepInfo*}, outputs {parameters, slot 0, slot 1, …}.
 struct UpdateRequest {
   std::string_view optimizer_name;
   std::span<const UpdateGroup> groups;
@@ -108,17 +114,18 @@ class Device {
   virtual Event* create_event() { return nullptr; }
   virtual void destroy_event(Event*) noexcept {}
   virtual void record(Event*, Stream*) {}
-  virtual void wait(Stream*, Event*) {}         // the stream waits, not the host
+  virtual void wait(Stream*, Event*) {}  // the stream waits, not the host
   virtual bool finished(Event*) { return true; }
-  virtual void synchronize(Event*) {}           // the host waits
+  virtual void synchronize(Event*) {}  // the host waits
   virtual void synchronize(Stream*) {}
 
   // --- kernels
   // Whether the device has a kernel for this node as it is; the fuse pass keeps to what it has.
   virtual bool supports(std::string_view op, const Attributes& attributes, DType dtype) const = 0;
   // The layouts wished for a node, given the layouts its inputs come in.
-  virtual LayoutChoice choose_layouts(const KernelRequest& request,
-                                      std::span<const Layout> available) const;  // default: all plain
+  virtual LayoutChoice choose_layouts(
+      const KernelRequest& request,
+      std::span<const Layout> available) const;  // default: all plain
   // Throws Error{device} naming op and label where there is no kernel.
   virtual std::unique_ptr<Kernel> prepare(const KernelRequest& request) = 0;
 

@@ -1,6 +1,8 @@
-// The graph of a computation: nodes apply ops to values. Values are pure; who may share memory is decided later.
+// The graph of a computation: nodes apply ops to values. Values are pure; who may share memory is
+// decided later.
 //
-// Nodes are kept in an order in which every input stands before its use, so a pass is a loop over nodes().
+// Nodes are kept in an order in which every input stands before its use, so a pass is a loop over
+// nodes().
 #pragma once
 
 #include <cstdint>
@@ -71,19 +73,22 @@ struct Output {
 
 enum class Mode : uint8_t { training, evaluation };
 
-// How a parameter begins. `fan` values follow from the parameter's shape: fan_in = product of all extents but the first,
-// fan_out = product of all but the second.
+// How a parameter begins. `fan` values follow from the parameter's shape: fan_in = product of all
+// extents but the first, fan_out = product of all but the second.
 struct Init {
   enum Kind : uint8_t { constant, normal, he_normal_fan_out, he_normal_fan_in, uniform_fan_in };
   Kind kind = constant;
-  double value = 0;  // the constant; the standard deviation of `normal`; the fan_in of `uniform_fan_in`
-  // uniform_fan_in: U(-1/sqrt(value), 1/sqrt(value)), PyTorch's default for linear layers and all biases.
+  double value =
+      0;  // the constant; the standard deviation of `normal`; the fan_in of `uniform_fan_in`
+  // uniform_fan_in: U(-1/sqrt(value), 1/sqrt(value)), PyTorch's default for linear layers and all
+  // biases.
 
   static Init zeros() { return {constant, 0}; }
   static Init ones() { return {constant, 1}; }
 };
 
-// What a parameter is to the optimizer: "decay_norm_and_bias = false" exempts the last two from weight decay.
+// What a parameter is to the optimizer: "decay_norm_and_bias = false" exempts the last two from
+// weight decay.
 enum class ParameterKind : uint8_t { weight, bias, norm };
 
 // Attributes of the ops that stand for memory which outlives a step.
@@ -118,14 +123,15 @@ class Graph {
   std::vector<Output> outputs(Role role) const;
   const Output* find_output(Role role, std::string_view name = {}) const;
 
-  // Appends a node; the op infers its output types. Shapes that do not fit throw Error{usage} with the label.
+  // Appends a node; the op infers its output types. Shapes that do not fit throw Error{usage} with
+  // the label.
   Value apply(std::string_view op, std::vector<Value> inputs, Attributes attributes = {},
               std::string label = {});
   // Appends a node as it is (inputs must be in this graph, types known): for passes that rewrite.
   ValueId append(Node node);
 
-  // The input of this name, made on first use: "image" u8(N, C, H, W), "labels" i32(N), "weights" f32(N),
-  // "indices" i64(N), and scalars of the step block (see plan/step_block.hpp).
+  // The input of this name, made on first use: "image" u8(N, C, H, W), "labels" i32(N), "weights"
+  // f32(N), "indices" i64(N), and scalars of the step block (see plan/step_block.hpp).
   Value input(std::string_view name, TensorType type);
   Value parameter(std::string name, Shape shape, ParameterAttributes attributes);  // f32
   Value buffer(std::string name, Shape shape, BufferAttributes attributes);        // f32
@@ -150,8 +156,8 @@ inline const TensorType& Value::type() const { return graph_->type(id_); }
 // Copies a graph node by node while a pass changes some of them.
 //
 //   GraphRewriter rewrite(graph);
-//   for (int32_t i = 0; …) special(i) ? rewrite.replace({i, 0}, rewrite.target().apply(…)) : rewrite.copy(i);
-//   return rewrite.finish();   // outputs follow their values
+//   for (int32_t i = 0; …) special(i) ? rewrite.replace({i, 0}, rewrite.target().apply(…)) :
+//   rewrite.copy(i); return rewrite.finish();   // outputs follow their values
 class GraphRewriter {
  public:
   explicit GraphRewriter(const Graph& source);
@@ -169,7 +175,8 @@ class GraphRewriter {
   std::vector<std::vector<ValueId>> map_;
 };
 
-// One line per node: "%12 = batch_norm relu=true %11 %w3 %b4 -> f32(128, 64, 32, 32)   # layer1.0.bn1"
+// One line per node: "%12 = batch_norm relu=true %11 %w3 %b4 -> f32(128, 64, 32, 32)   #
+// layer1.0.bn1"
 std::string print(const Graph& graph);
 
 // For each node, who uses its outputs.

@@ -15,7 +15,9 @@ struct EnumNames<Init::Kind> {
 template <>
 struct EnumNames<ParameterKind> {
   static constexpr std::pair<ParameterKind, std::string_view> values[] = {
-      {ParameterKind::weight, "weight"}, {ParameterKind::bias, "bias"}, {ParameterKind::norm, "norm"}};
+      {ParameterKind::weight, "weight"},
+      {ParameterKind::bias, "bias"},
+      {ParameterKind::norm, "norm"}};
 };
 
 static void describe(Options<Init>& o) {

@@ -1,4 +1,5 @@
-// What a model is written with: Scope names parameters as torchvision does, nn:: applies layers to values.
+// What a model is written with: Scope names parameters as torchvision does, nn:: applies layers to
+// values.
 #pragma once
 
 #include <optional>
@@ -31,7 +32,8 @@ class Scope {
   std::string path_;
 };
 
-// What a model returns: logits (N, classes), auxiliary logits with the weight of their loss, the classifier's input.
+// What a model returns: logits (N, classes), auxiliary logits with the weight of their loss, the
+// classifier's input.
 struct AuxiliaryLogits {
   Value logits;
   double weight;
@@ -56,7 +58,8 @@ struct Conv2d {
   int groups = 1;
   bool bias = false;
   Init init = {Init::he_normal_fan_out};
-  // For kernels that are not square: {height, width}; otherwise `kernel` and `padding` hold for both.
+  // For kernels that are not square: {height, width}; otherwise `kernel` and `padding` hold for
+  // both.
   std::optional<std::array<int, 2>> kernel_hw = {};
   std::optional<std::array<int, 2>> padding_hw = {};
 };
@@ -93,8 +96,8 @@ Value concat(std::vector<Value> xs);  // along channels
 Value max_pool2d(Value x, const Pool2d& options);
 Value avg_pool2d(Value x, const Pool2d& options);
 Value adaptive_avg_pool2d(Value x, int64_t height, int64_t width);
-Value global_avg_pool(Value x);  // (N, C, H, W) -> (N, C)
-Value flatten(Value x);          // (N, …) -> (N, product)
+Value global_avg_pool(Value x);                              // (N, C, H, W) -> (N, C)
+Value flatten(Value x);                                      // (N, …) -> (N, product)
 Value dropout(const Scope& s, Value x, double probability);  // evaluation: x
 Value subsample(Value x, int stride);                        // x[:, :, ::stride, ::stride]
 Value pad_channels(Value x, int64_t before, int64_t after);  // zeros around the channels

@@ -1,4 +1,5 @@
-// What an op is: the types of its results and its gradient, both without kernels. Kernels belong to devices.
+// What an op is: the types of its results and its gradient, both without kernels. Kernels belong to
+// devices.
 #pragma once
 
 #include <functional>
@@ -12,8 +13,8 @@
 
 namespace lockstep {
 
-// What a gradient rule sees of the node it differentiates. The rule appends nodes and saves what it mentions:
-// inputs (x), outputs (y), or neither.
+// What a gradient rule sees of the node it differentiates. The rule appends nodes and saves what it
+// mentions: inputs (x), outputs (y), or neither.
 class GradientContext {
  public:
   const Node& node;
@@ -34,7 +35,8 @@ class GradientContext {
 
 // One value per input; an invalid one where no gradient flows (labels, indices) or none is needed.
 using GradientRule = std::function<std::vector<Value>(const GradientContext&)>;
-// Output types from input types; throws Error{usage} that says what does not fit. Layouts play no part: all plain.
+// Output types from input types; throws Error{usage} that says what does not fit. Layouts play no
+// part: all plain.
 using InferRule =
     std::function<std::vector<TensorType>(std::span<const TensorType> inputs, const Attributes&)>;
 
@@ -44,8 +46,8 @@ struct InPlace {
   int output;
 };
 
-// A pointwise op's loops over host memory, compiled for several instruction sets: y = f(x), dx = g(y, dy).
-// Outputs may be the inputs.
+// A pointwise op's loops over host memory, compiled for several instruction sets: y = f(x), dx =
+// g(y, dy). Outputs may be the inputs.
 struct PointwiseLoops {
   void (*forward)(const float* x, float* y, int64_t count) = nullptr;
   void (*backward)(const float* y, const float* dy, float* dx, int64_t count) = nullptr;
@@ -56,17 +58,19 @@ struct OpDef {
   std::string name;
   std::string help;
   InferRule infer;
-  GradientRule gradient = nullptr;  // none: not differentiable; asking for it is an error that names the op
+  GradientRule gradient =
+      nullptr;  // none: not differentiable; asking for it is an error that names the op
   std::vector<InPlace> in_place = {};
-  PointwiseLoops pointwise = {};    // for pointwise ops and their gradients
+  PointwiseLoops pointwise = {};  // for pointwise ops and their gradients
   // Multiply-adds per application, for `summary`. None: 0.
-  std::function<int64_t(std::span<const TensorType> inputs, const TensorType& output, const Attributes&)>
+  std::function<int64_t(std::span<const TensorType> inputs, const TensorType& output,
+                        const Attributes&)>
       multiply_adds = nullptr;
 };
 
 class OpRegistry {
  public:
-  void add(OpDef op);  // a name twice throws Error{usage}
+  void add(OpDef op);                            // a name twice throws Error{usage}
   const OpDef& at(std::string_view name) const;  // unknown: Error{usage} with a suggestion
   const OpDef* find(std::string_view name) const;
   const std::map<std::string, OpDef, std::less<>>& all() const { return ops_; }

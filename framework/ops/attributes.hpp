@@ -1,6 +1,8 @@
-// The attributes of the framework's ops, and what each op computes: the contract between ops and devices' kernels.
+// The attributes of the framework's ops, and what each op computes: the contract between ops and
+// devices' kernels.
 //
-// Images are (N, C, H, W). `f32` unless said otherwise. "[b]" is an optional input, present as the attribute says.
+// Images are (N, C, H, W). `f32` unless said otherwise. "[b]" is an optional input, present as the
+// attribute says.
 //
 //   op                          inputs -> outputs
 //   normalize                   image u8 -> y = (image / 255 - mean[c]) / std[c]
@@ -11,35 +13,38 @@
 //   linear_grad_input           dy, w -> dx
 //   linear_grad_weight          x, dy -> dw, [db]
 //   batch_norm                  x, w (C), b (C), [residual] -> y, mean (C), variance (C, biased)
-//                               y = relu?((x - mean) / sqrt(variance + epsilon) * w + b + residual?)
+//                               y = relu?((x - mean) / sqrt(variance + epsilon) * w + b +
+//                               residual?)
 //   batch_norm_grad             x, dy, mean, variance, w, [y: if relu] -> dx, dw, db, [dresidual]
 //                               where relu: dy counts only where y > 0
 //   batch_norm_inference        x, w, b, running_mean, running_var, [residual] -> y
-//   batch_statistics            mean, variance, fraction (), [moments] -> mean * fraction, variance * n/(n-1) * fraction
-//                               n: attribute count, or the last element of moments; n = 1 leaves the variance as it is
-//   batch_moments               x -> f64 (2C + 1): sums, sums of squares, count        (synchronised batch norm)
-//   batch_norm_apply            x, moments, w, b -> y, mean, variance
-//   batch_norm_grad_sums        x, dy, mean, variance -> f64 (2C): sums of dy, of dy * x_hat; dw (C), db (C)
-//   batch_norm_grad_apply       x, dy, mean, variance, w, sums, moments -> dx
-//   all_reduce                  v (f32 or f64) -> v summed over all ranks
-//   relu, sigmoid, tanh, …      x -> y;   NAME_grad: y, dy -> dx          (registered as pointwise functors)
-//   add                         a, b -> a + b
-//   scale                       x -> factor * x (any shape)
-//   concat                      x0, x1, … -> along channels
+//   batch_statistics            mean, variance, fraction (), [moments] -> mean * fraction, variance
+//   * n/(n-1) * fraction
+//                               n: attribute count, or the last element of moments; n = 1 leaves
+//                               the variance as it is
+//   batch_moments               x -> f64 (2C + 1): sums, sums of squares, count (synchronised batch
+//   norm) batch_norm_apply            x, moments, w, b -> y, mean, variance batch_norm_grad_sums x,
+//   dy, mean, variance -> f64 (2C): sums of dy, of dy * x_hat; dw (C), db (C) batch_norm_grad_apply
+//   x, dy, mean, variance, w, sums, moments -> dx all_reduce                  v (f32 or f64) -> v
+//   summed over all ranks relu, sigmoid, tanh, …      x -> y;   NAME_grad: y, dy -> dx (registered
+//   as pointwise functors) add                         a, b -> a + b scale                       x
+//   -> factor * x (any shape) concat                      x0, x1, … -> along channels
 //   slice_channels              x -> x[:, begin : begin + count]
 //   pad_channels                x -> zeros before and after the channels
-//   subsample                   x -> x[:, :, ::stride, ::stride];   subsample_grad: dy -> dx (zeros between)
-//   max_pool2d                  x -> y, index u8 (N, C, H', W'): position kh * kernel_w + kw of the first maximum
-//   max_pool2d_grad             dy, index -> dx
-//   avg_pool2d                  x -> y;   avg_pool2d_grad: dy -> dx
-//   adaptive_avg_pool2d         x -> y (PyTorch's bins);   adaptive_avg_pool2d_grad: dy -> dx
-//   reshape                     x plain -> same elements, another shape
-//   dropout                     x, random_key f64?(see step_block.hpp) i64 (2), indices i64 (N) -> y; its own gradient
-//   softmax_cross_entropy       logits (N, K), labels i32 (N), weights (N) -> loss (), losses (N), probabilities (N, K)
+//   subsample                   x -> x[:, :, ::stride, ::stride];   subsample_grad: dy -> dx (zeros
+//   between) max_pool2d                  x -> y, index u8 (N, C, H', W'): position kh * kernel_w +
+//   kw of the first maximum max_pool2d_grad             dy, index -> dx avg_pool2d x -> y;
+//   avg_pool2d_grad: dy -> dx adaptive_avg_pool2d         x -> y (PyTorch's bins);
+//   adaptive_avg_pool2d_grad: dy -> dx reshape                     x plain -> same elements,
+//   another shape dropout                     x, random_key f64?(see step_block.hpp) i64 (2),
+//   indices i64 (N) -> y; its own gradient softmax_cross_entropy       logits (N, K), labels i32
+//   (N), weights (N) -> loss (), losses (N), probabilities (N, K)
 //                               losses are per sample, not weighted; loss = sum of weight * loss
 //   softmax_cross_entropy_grad  probabilities, labels, weights, d_loss () -> d_logits
-//   classification_metrics      logits, labels, weights, losses -> f64 (4): sum of weight * loss, sum of weights,
-//                               weighted counts of top-1 and top-5 hits (ties go to the lower class; NaN never hits)
+//   classification_metrics      logits, labels, weights, losses -> f64 (4): sum of weight * loss,
+//   sum of weights,
+//                               weighted counts of top-1 and top-5 hits (ties go to the lower
+//                               class; NaN never hits)
 //   reorder                     x -> x in the layout of the output type
 #pragma once
 
@@ -103,7 +108,8 @@ struct AdaptivePoolAttributes {
   std::vector<int64_t> input_shape = {};  // gradient: of x
 };
 
-struct ChannelsAttributes {  // slice_channels: begin, count; pad_channels: before = begin, after = count
+struct ChannelsAttributes {  // slice_channels: begin, count; pad_channels: before = begin, after =
+                             // count
   int64_t begin = 0;
   int64_t count = 0;
 };

@@ -1,4 +1,5 @@
-// Gives every value the layout that the device wishes, and reorders where one node's wish is not another's.
+// Gives every value the layout that the device wishes, and reorders where one node's wish is not
+// another's.
 #include "device/device.hpp"
 #include "graph/op.hpp"
 #include "ops/attributes.hpp"
@@ -37,8 +38,9 @@ class LayoutAssigner {
       types.push_back(target.type(input));
       available.push_back(types.back().layout);
     }
-    const KernelRequest request{node.op, node.label, node.attributes,
-                                types,   node.outputs, target.ops().at(node.op), target.mode()};
+    const KernelRequest request{node.op,      node.label,   node.attributes,
+                                types,        node.outputs, target.ops().at(node.op),
+                                target.mode()};
     const LayoutChoice choice = device_.choose_layouts(request, available);
     LS_ASSERT(choice.inputs.size() == node.inputs.size());
     LS_ASSERT(choice.outputs.size() == node.outputs.size());

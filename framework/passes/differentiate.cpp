@@ -1,7 +1,8 @@
 // Reverse-mode differentiation as a change of the graph: gradients are nodes like any others.
 //
-// Nodes stand in an order in which inputs come first, so one sweep from the loss backwards meets every node after all
-// readers of its results; a result with several readers gets the sum of their contributions.
+// Nodes stand in an order in which inputs come first, so one sweep from the loss backwards meets
+// every node after all readers of its results; a result with several readers gets the sum of their
+// contributions.
 #include <algorithm>
 #include <set>
 
@@ -62,7 +63,8 @@ class ReverseSweep {
 
     const OpDef& op = graph_.ops().at(node.op);
     if (op.gradient == nullptr) {
-      fail(Failure::usage, node.label, ": op '", node.op, "' has no gradient; freeze what lies before it");
+      fail(Failure::usage, node.label, ": op '", node.op,
+           "' has no gradient; freeze what lies before it");
     }
     const auto d_inputs = op.gradient({node, graph_, inputs, outputs, d_outputs, needed});
     LS_ASSERT(d_inputs.size() == inputs.size());

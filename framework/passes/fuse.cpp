@@ -3,8 +3,8 @@
 //   y = batch_norm(x); z = relu(y)               ->  z = batch_norm{relu}(x)
 //   y = batch_norm(x); s = add(y, r); z = relu(s) ->  z = batch_norm{relu, residual}(x, r)
 //
-// Only where nothing else reads y or s. The fused op stands where the ReLU stood, so r is known by then. If both
-// operands of the addition are batch norms, the later one takes the addition in.
+// Only where nothing else reads y or s. The fused op stands where the ReLU stood, so r is known by
+// then. If both operands of the addition are batch norms, the later one takes the addition in.
 #include <optional>
 
 #include "ops/attributes.hpp"
@@ -53,12 +53,14 @@ class Matcher {
   const Node& node(int32_t number) const { return graph_.nodes()[static_cast<size_t>(number)]; }
   void count(ValueId value) {
     auto& ports = uses_[static_cast<size_t>(value.node)];
-    if (ports.size() <= static_cast<size_t>(value.port)) ports.resize(static_cast<size_t>(value.port) + 1);
+    if (ports.size() <= static_cast<size_t>(value.port))
+      ports.resize(static_cast<size_t>(value.port) + 1);
     ++ports[static_cast<size_t>(value.port)];
   }
   int uses(ValueId value) const {
     const auto& ports = uses_[static_cast<size_t>(value.node)];
-    return static_cast<size_t>(value.port) < ports.size() ? ports[static_cast<size_t>(value.port)] : 0;
+    return static_cast<size_t>(value.port) < ports.size() ? ports[static_cast<size_t>(value.port)]
+                                                          : 0;
   }
   bool is_fusible(ValueId value) const {
     return value.port == 0 && is_batch_norm(node(value.node)) && uses(value) == 1;
@@ -95,7 +97,8 @@ Graph fuse(const Graph& graph, const Supports& supports) {
   }
 
   GraphRewriter rewrite(graph);
-  std::vector<int32_t> postponed;  // readers of a vanished batch norm's moments, until the fused one stands
+  std::vector<int32_t>
+      postponed;  // readers of a vanished batch norm's moments, until the fused one stands
   const auto is_ready = [&](int32_t i) {
     for (ValueId input : graph.nodes()[static_cast<size_t>(i)].inputs) {
       if (!rewrite(input)) return false;

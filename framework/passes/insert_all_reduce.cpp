@@ -1,8 +1,10 @@
-// Cuts the gradient arena into buckets and finds the node after which each may be reduced over the ranks.
+// Cuts the gradient arena into buckets and finds the node after which each may be reduced over the
+// ranks.
 //
-// Gradients lie in the order in which backward produces them, so a bucket is a slice, nothing is copied, and the
-// slices fill up one after the other while backward goes on. Sergeev and Del Balso, arXiv:1802.05799 (tensor fusion);
-// Li et al., arXiv:2006.15704, section 3.2.3 (buckets beside backward).
+// Gradients lie in the order in which backward produces them, so a bucket is a slice, nothing is
+// copied, and the slices fill up one after the other while backward goes on. Sergeev and Del Balso,
+// arXiv:1802.05799 (tensor fusion); Li et al., arXiv:2006.15704, section 3.2.3 (buckets beside
+// backward).
 #include <algorithm>
 
 #include "passes/passes.hpp"
@@ -36,7 +38,8 @@ std::vector<Bucket> insert_all_reduce(const Graph& graph, const ParameterLayout&
     if (buckets.empty()) buckets.push_back({layout.trainable_elements, 0, 0});
     buckets.back().after = std::max(buckets.back().after, statistics_written);
   }
-  // The gaps of alignment between tensors belong to the bucket before them, so that buckets cover the arena.
+  // The gaps of alignment between tensors belong to the bucket before them, so that buckets cover
+  // the arena.
   for (size_t i = 0; i < buckets.size(); ++i) {
     const int64_t end = i + 1 < buckets.size() ? buckets[i + 1].offset : layout.gradient_elements();
     buckets[i].count = end - buckets[i].offset;

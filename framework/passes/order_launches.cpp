@@ -1,8 +1,8 @@
 // Drops dead nodes and fixes the order of launches.
 //
-// The order of construction is already a good one: forward as the model says, backward layer by layer with weight
-// gradients first (the rules append them first), so that buckets fill early and activations die early. Parameters and
-// buffers stay, used or not: they are part of the model.
+// The order of construction is already a good one: forward as the model says, backward layer by
+// layer with weight gradients first (the rules append them first), so that buckets fill early and
+// activations die early. Parameters and buffers stay, used or not: they are part of the model.
 #include "passes/passes.hpp"
 
 namespace lockstep {

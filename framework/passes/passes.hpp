@@ -1,7 +1,8 @@
-// The passes: each is a function Graph -> Graph, or Graph -> facts, in a file of its own, tested alone.
+// The passes: each is a function Graph -> Graph, or Graph -> facts, in a file of its own, tested
+// alone.
 //
-// compile() runs them in this order: synchronize_batch_norm, fuse, differentiate, assign_layouts, order_launches,
-// insert_all_reduce, plan_memory.
+// compile() runs them in this order: synchronize_batch_norm, fuse, differentiate, assign_layouts,
+// order_launches, insert_all_reduce, plan_memory.
 #pragma once
 
 #include <cstdint>
@@ -18,22 +19,23 @@ namespace lockstep {
 class Device;
 struct ParameterLayout;
 
-// batch_norm -> batch_moments, all_reduce, batch_norm_apply: the moments of the global batch (Peng et al.,
-// arXiv:1711.07240, section 3.2). Must run before fuse.
+// batch_norm -> batch_moments, all_reduce, batch_norm_apply: the moments of the global batch (Peng
+// et al., arXiv:1711.07240, section 3.2). Must run before fuse.
 Graph synchronize_batch_norm(const Graph& graph);
 
-// batch_norm + relu and batch_norm + add + relu (in both modes) become one batch_norm, where the value between has no
-// other use and the device has the fused kernel.
+// batch_norm + relu and batch_norm + add + relu (in both modes) become one batch_norm, where the
+// value between has no other use and the device has the fused kernel.
 using Supports = std::function<bool(std::string_view op, const Attributes&)>;
 Graph fuse(const Graph& graph, const Supports& supports);
 
-// Appends the gradient of the output `loss`, seeded with the input "loss_scale", and one output Role::gradient per
-// trainable parameter, in the order in which they are computed. Makes no node that no trainable parameter needs.
-// Throws Error{usage} naming an op that has no gradient.
-Graph differentiate(const Graph& graph, const std::function<bool(std::string_view name)>& trainable);
+// Appends the gradient of the output `loss`, seeded with the input "loss_scale", and one output
+// Role::gradient per trainable parameter, in the order in which they are computed. Makes no node
+// that no trainable parameter needs. Throws Error{usage} naming an op that has no gradient.
+Graph differentiate(const Graph& graph,
+                    const std::function<bool(std::string_view name)>& trainable);
 
-// Gives every value the layout its device wishes and inserts reorders between differing wishes. Inputs, parameters
-// and outputs stay plain.
+// Gives every value the layout its device wishes and inserts reorders between differing wishes.
+// Inputs, parameters and outputs stay plain.
 Graph assign_layouts(const Graph& graph, const Device& device);
 
 // Drops what no output needs and puts the nodes into the order in which they will be launched.
@@ -43,10 +45,10 @@ Graph order_launches(const Graph& graph);
 struct Bucket {
   int64_t offset;  // in elements
   int64_t count;
-  int32_t after;   // node number; the last of those that write into the slice
+  int32_t after;  // node number; the last of those that write into the slice
 };
-// Buckets of about `bucket_bytes`, whole tensors, in the order of the arena and so of backward. The last one takes in
-// the statistics.
+// Buckets of about `bucket_bytes`, whole tensors, in the order of the arena and so of backward. The
+// last one takes in the statistics.
 std::vector<Bucket> insert_all_reduce(const Graph& graph, const ParameterLayout& layout,
                                       int64_t bucket_bytes);
 
@@ -64,10 +66,11 @@ struct MemoryPlan {
   int64_t peak_bytes = 0;                // of the activations arena
   int64_t sum_bytes = 0;                 // what it would take without reuse
 };
-// `fixed`: values that lie elsewhere than in the activations arena. Values whose lives do not meet may share memory,
-// and an op's output may take its input's where the op says so.
+// `fixed`: values that lie elsewhere than in the activations arena. Values whose lives do not meet
+// may share memory, and an op's output may take its input's where the op says so.
 MemoryPlan plan_memory(const Graph& graph, const std::map<ValueId, Address>& fixed);
-// Throws the programmer's assertion if two values that live at the same time overlap without being allowed to.
+// Throws the programmer's assertion if two values that live at the same time overlap without being
+// allowed to.
 void verify_memory_plan(const Graph& graph, const MemoryPlan& plan);
 
 }  // namespace lockstep

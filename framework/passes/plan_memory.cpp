@@ -1,7 +1,8 @@
 // Places values into the activations arena so that those whose lives do not meet share memory.
 //
-// Values that an op may overwrite in place form one storage. Storages are placed from the largest to the smallest, each
-// at the lowest offset that is free for all its life: "greedy by size", Pisarchyk and Lee, arXiv:2001.03288, section 5.2.
+// Values that an op may overwrite in place form one storage. Storages are placed from the largest
+// to the smallest, each at the lowest offset that is free for all its life: "greedy by size",
+// Pisarchyk and Lee, arXiv:2001.03288, section 5.2.
 #include <algorithm>
 #include <optional>
 
@@ -37,7 +38,8 @@ class MemoryPlanner {
       plan.addresses[value] = {Arena::activations, storages_[storage].offset};
       plan.sum_bytes += aligned(graph_.type(value).bytes());
     }
-    for (const Storage& s : storages_) plan.peak_bytes = std::max(plan.peak_bytes, s.offset + s.bytes);
+    for (const Storage& s : storages_)
+      plan.peak_bytes = std::max(plan.peak_bytes, s.offset + s.bytes);
     return plan;
   }
 
@@ -80,7 +82,8 @@ class MemoryPlanner {
     const OpDef* op = graph_.ops().find(node.op);
     if (op == nullptr) return {};
     for (const InPlace& in_place : op->in_place) {
-      if (in_place.output != port || static_cast<size_t>(in_place.input) >= node.inputs.size()) continue;
+      if (in_place.output != port || static_cast<size_t>(in_place.input) >= node.inputs.size())
+        continue;
       const ValueId input = node.inputs[static_cast<size_t>(in_place.input)];
       const auto storage = storage_of_.find(input);
       if (storage == storage_of_.end() || last_use_.at(input) != number) continue;
@@ -128,7 +131,8 @@ bool overwrites(const Graph& graph, const MemoryPlan& plan, ValueId earlier, Val
   const OpDef* op = graph.ops().find(node.op);
   if (op == nullptr) return false;
   for (const InPlace& in_place : op->in_place) {
-    if (in_place.output != later.port || static_cast<size_t>(in_place.input) >= node.inputs.size()) continue;
+    if (in_place.output != later.port || static_cast<size_t>(in_place.input) >= node.inputs.size())
+      continue;
     const ValueId input = node.inputs[static_cast<size_t>(in_place.input)];
     const Address &a = plan.addresses.at(input), &b = plan.addresses.at(later);
     if (a.arena == b.arena && a.offset == b.offset && input == earlier) return true;

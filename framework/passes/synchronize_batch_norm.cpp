@@ -1,7 +1,8 @@
 // Makes every training batch norm use the moments of all ranks' samples together.
 //
-// Sums, sums of squares and the count travel as f64 in one vector, so one all_reduce per layer and direction is enough
-// and ranks may have different numbers of samples. Peng et al., arXiv:1711.07240, section 3.2.
+// Sums, sums of squares and the count travel as f64 in one vector, so one all_reduce per layer and
+// direction is enough and ranks may have different numbers of samples. Peng et al.,
+// arXiv:1711.07240, section 3.2.
 #include "ops/attributes.hpp"
 #include "passes/passes.hpp"
 
@@ -21,9 +22,9 @@ Synchronized replace_batch_norm(GraphRewriter& rewrite, int32_t number) {
 
   const Value local = graph.apply("batch_moments", {x}, {}, node.label + "/moments");
   const Value moments = graph.apply("all_reduce", {local}, {}, node.label + "/moments/all_reduce");
-  const Value y = graph.apply("batch_norm_apply", {x, moments, input(1), input(2)},
-                              Attributes::of(BatchNormAttributes{.epsilon = attributes.epsilon}),
-                              node.label);
+  const Value y =
+      graph.apply("batch_norm_apply", {x, moments, input(1), input(2)},
+                  Attributes::of(BatchNormAttributes{.epsilon = attributes.epsilon}), node.label);
   for (int32_t port = 0; port < 3; ++port) {
     rewrite.replace({number, port}, {y.id().node, port});
   }
@@ -41,11 +42,11 @@ Graph synchronize_batch_norm(const Graph& graph) {
       synchronized[i] = replace_batch_norm(rewrite, i);
     } else if (node.op == "batch_statistics") {
       const Value moments = synchronized.at(node.inputs[0].node).moments;
-      const Value shares = rewrite.target().apply(
-          "batch_statistics",
-          {rewrite.value(node.inputs[0]), rewrite.value(node.inputs[1]),
-           rewrite.value(node.inputs[2]), moments},
-          Attributes::of(BatchStatisticsAttributes{.count = 0}), node.label);
+      const Value shares =
+          rewrite.target().apply("batch_statistics",
+                                 {rewrite.value(node.inputs[0]), rewrite.value(node.inputs[1]),
+                                  rewrite.value(node.inputs[2]), moments},
+                                 Attributes::of(BatchStatisticsAttributes{.count = 0}), node.label);
       for (int32_t port = 0; port < 2; ++port) {
         rewrite.replace({i, port}, {shares.id().node, port});
       }

@@ -1,4 +1,5 @@
-// From a model to the graph of a step: input, model, loss and metrics, then the passes that know no device.
+// From a model to the graph of a step: input, model, loss and metrics, then the passes that know no
+// device.
 #include "graph/op.hpp"
 #include "ops/attributes.hpp"
 #include "plan/plan.hpp"
@@ -12,7 +13,8 @@ Value normalized(Value image, const PlanRequest& request) {
   NormalizeAttributes attributes{request.mean, request.std};
   if (attributes.mean.empty()) attributes.mean.assign(channels, 0.0);
   if (attributes.std.empty()) attributes.std.assign(channels, 1.0);
-  return image.graph().apply("normalize", {image}, Attributes::of(std::move(attributes)), "normalize");
+  return image.graph().apply("normalize", {image}, Attributes::of(std::move(attributes)),
+                             "normalize");
 }
 
 struct Loss {
@@ -22,9 +24,10 @@ struct Loss {
 
 Loss cross_entropy(Value logits, Value labels, Value weights, double smoothing, std::string label) {
   Graph& graph = logits.graph();
-  const Value sum = graph.apply(
-      "softmax_cross_entropy", {logits, labels, weights},
-      Attributes::of(SoftmaxCrossEntropyAttributes{.label_smoothing = smoothing}), std::move(label));
+  const Value sum =
+      graph.apply("softmax_cross_entropy", {logits, labels, weights},
+                  Attributes::of(SoftmaxCrossEntropyAttributes{.label_smoothing = smoothing}),
+                  std::move(label));
   return {sum, Value(&graph, {sum.id().node, 1})};
 }
 
@@ -52,8 +55,9 @@ Graph build_graph(const PlanRequest& request, const OpRegistry& ops) {
   for (size_t i = 0; i < out.auxiliary.size(); ++i) {
     const std::string label = concat("auxiliary_loss.", i);
     const auto& [logits, weight] = out.auxiliary[i];
-    loss = weighted_sum(
-        loss, cross_entropy(logits, labels, weights, request.label_smoothing, label), weight, label);
+    loss =
+        weighted_sum(loss, cross_entropy(logits, labels, weights, request.label_smoothing, label),
+                     weight, label);
   }
   const Value metrics = graph.apply("classification_metrics",
                                     {out.logits, labels, weights, loss.per_sample}, {}, "metrics");

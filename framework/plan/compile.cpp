@@ -21,7 +21,8 @@ Address address_of_input(const std::string& name, const BatchLayout& batch) {
   if (name == "random_key") return {Arena::step, offsetof(StepBlock, random_key)};
   if (name == "loss_scale") return {Arena::step, offsetof(StepBlock, loss_scale)};
   if (name == "shard_fraction") return {Arena::step, offsetof(StepBlock, shard_fraction)};
-  fail(Failure::usage, "input '", name, "': no such input; known are image, labels, weights, indices, ",
+  fail(Failure::usage, "input '", name,
+       "': no such input; known are image, labels, weights, indices, ",
        "random_key, loss_scale and shard_fraction");
 }
 
@@ -51,12 +52,13 @@ std::map<ValueId, Address> fixed_addresses(const Graph& graph, const ParameterLa
   return fixed;
 }
 
-std::unique_ptr<Kernel> prepare_kernel(const Graph& graph, const Node& node, const Registry& registry,
-                                       Device& device) {
+std::unique_ptr<Kernel> prepare_kernel(const Graph& graph, const Node& node,
+                                       const Registry& registry, Device& device) {
   std::vector<TensorType> inputs;
   for (ValueId input : node.inputs) inputs.push_back(graph.type(input));
-  const KernelRequest request{node.op, node.label,   node.attributes,
-                              inputs,  node.outputs, graph.ops().at(node.op), graph.mode()};
+  const KernelRequest request{node.op,     node.label,   node.attributes,
+                              inputs,      node.outputs, graph.ops().at(node.op),
+                              graph.mode()};
   if (const KernelFactory* factory = registry.find_kernel(device.name(), node.op)) {
     return (*factory)(request);
   }
@@ -67,7 +69,9 @@ std::unique_ptr<Kernel> prepare_kernel(const Graph& graph, const Node& node, con
 
 BatchLayout batch_layout(int64_t capacity, const Shape& image) {
   constexpr int64_t kAlignment = 64;
-  const auto aligned = [](int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
+  const auto aligned = [](int64_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  };
   BatchLayout layout{};
   layout.labels = aligned(capacity * image.numel());
   layout.weights = layout.labels + aligned(capacity * size_of(DType::i32));
@@ -82,11 +86,18 @@ Plan compile(const PlanRequest& request, const Registry& registry, Device& devic
     return device.supports(op, attributes, DType::f32);
   };
   Graph transformed = transform_graph(request, registry.ops(), supports);
-  Plan plan{request.mode, request.batch_size,
-            order_launches(assign_layouts(transformed, device)), {}, {}, {}, 0, {}, {}};
+  Plan plan{request.mode,
+            request.batch_size,
+            order_launches(assign_layouts(transformed, device)),
+            {},
+            {},
+            {},
+            0,
+            {},
+            {}};
   const Graph& graph = plan.graph;
-  plan.memory =
-      plan_memory(graph, fixed_addresses(graph, layout, batch_layout(request.batch_size, request.image)));
+  plan.memory = plan_memory(
+      graph, fixed_addresses(graph, layout, batch_layout(request.batch_size, request.image)));
   if (request.mode == Mode::training) {
     plan.buckets = insert_all_reduce(graph, layout, request.bucket_bytes);
   }
@@ -110,7 +121,8 @@ Plan compile(const PlanRequest& request, const Registry& registry, Device& devic
     launch_of_node[static_cast<size_t>(i)] = static_cast<int32_t>(plan.launches.size());
     plan.launches.push_back(std::move(launch));
   }
-  for (Bucket& bucket : plan.buckets) bucket.after = launch_of_node[static_cast<size_t>(bucket.after)];
+  for (Bucket& bucket : plan.buckets)
+    bucket.after = launch_of_node[static_cast<size_t>(bucket.after)];
   plan.metrics = plan.memory.addresses.at(graph.find_output(Role::metrics)->value);
   plan.logits = plan.memory.addresses.at(graph.find_output(Role::logits)->value);
   return plan;

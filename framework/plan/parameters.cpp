@@ -14,7 +14,8 @@ int64_t aligned(int64_t elements) {
 class LayoutBuilder {
  public:
   explicit LayoutBuilder(const Graph& graph) {
-    for (const Output& output : graph.outputs(Role::gradient)) add_parameter(graph, output.name, true);
+    for (const Output& output : graph.outputs(Role::gradient))
+      add_parameter(graph, output.name, true);
     layout_.trainable_elements = layout_.parameter_elements;
     for (int32_t number : graph.find_all("parameter")) {
       add_parameter(graph, graph.nodes()[static_cast<size_t>(number)].label, false);
@@ -34,8 +35,8 @@ class LayoutBuilder {
     const Node* node = graph.find("parameter", name);
     LS_ASSERT(node != nullptr);
     const Shape& shape = node->outputs[0].shape;
-    layout_.parameters.push_back({name, shape, node->attributes.as<ParameterAttributes>(), trainable,
-                                  layout_.parameter_elements, shape.numel()});
+    layout_.parameters.push_back({name, shape, node->attributes.as<ParameterAttributes>(),
+                                  trainable, layout_.parameter_elements, shape.numel()});
     layout_.parameter_elements += aligned(shape.numel());
   }
 

@@ -1,8 +1,10 @@
-// Where each parameter, gradient and running statistic lies in its arena: plain float32, every tensor 64-byte aligned.
+// Where each parameter, gradient and running statistic lies in its arena: plain float32, every
+// tensor 64-byte aligned.
 //
-// Parameters stand in the order in which backward produces their gradients, so that a bucket is a slice; frozen ones
-// follow. The gradient arena has the trainable parameters' gradients at the parameters' offsets and then, from
-// `trainable_elements` on, the shards' shares of the running statistics at the buffers' offsets.
+// Parameters stand in the order in which backward produces their gradients, so that a bucket is a
+// slice; frozen ones follow. The gradient arena has the trainable parameters' gradients at the
+// parameters' offsets and then, from `trainable_elements` on, the shards' shares of the running
+// statistics at the buffers' offsets.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +40,7 @@ struct ParameterLayout {
   int64_t parameter_elements = 0;   // arena sizes, alignment included
   int64_t trainable_elements = 0;
   int64_t buffer_elements = 0;
-  int64_t statistic_elements = 0;   // of the buffers that training updates
+  int64_t statistic_elements = 0;  // of the buffers that training updates
 
   int64_t gradient_elements() const { return trainable_elements + statistic_elements; }
   int64_t parameter_count() const;  // real elements, as papers count them

@@ -1,4 +1,5 @@
-// A plan: everything about one (mode, batch shape) that can be decided before the first step. compile() makes it.
+// A plan: everything about one (mode, batch shape) that can be decided before the first step.
+// compile() makes it.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ struct PlanRequest {
   std::function<bool(std::string_view name)> trainable = [](std::string_view) { return true; };
 };
 
-// One launch: a prepared kernel and where its arguments lie. A launch without kernel is an all_reduce among the ranks.
+// One launch: a prepared kernel and where its arguments lie. A launch without kernel is an
+// all_reduce among the ranks.
 struct Launch {
   int32_t node;  // of Plan::graph
   std::unique_ptr<Kernel> kernel;
@@ -45,9 +47,9 @@ struct Plan {
   std::vector<Launch> launches;  // of every node but inputs, parameters and buffers
   std::vector<Bucket> buckets;   // training: `after` counts launches here, not nodes
   MemoryPlan memory;
-  int64_t workspace_bytes = 0;   // the largest a launch wants
-  Address metrics;               // f64(4): see classification_metrics
-  Address logits;                // f32(N, classes)
+  int64_t workspace_bytes = 0;  // the largest a launch wants
+  Address metrics;              // f64(4): see classification_metrics
+  Address logits;               // f32(N, classes)
 
   const Node& node(const Launch& launch) const {
     return graph.nodes()[static_cast<size_t>(launch.node)];
@@ -69,7 +71,8 @@ Graph build_graph(const PlanRequest& request, const OpRegistry& ops);
 // The graph after differentiate (training) or fuse (evaluation).
 Graph transform_graph(const PlanRequest& request, const OpRegistry& ops, const Supports& supports);
 
-// Runs the passes and asks the device to prepare every kernel. Errors of the model carry its labels.
+// Runs the passes and asks the device to prepare every kernel. Errors of the model carry its
+// labels.
 Plan compile(const PlanRequest& request, const Registry& registry, Device& device,
              const ParameterLayout& layout);
 

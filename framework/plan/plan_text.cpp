@@ -8,7 +8,9 @@
 namespace lockstep {
 namespace {
 
-std::string text(const Address& address) { return fmt::format("{}+{}", name(address.arena), address.offset); }
+std::string text(const Address& address) {
+  return fmt::format("{}+{}", name(address.arena), address.offset);
+}
 
 std::string list(const std::vector<Address>& addresses) {
   std::string joined;
@@ -27,8 +29,8 @@ std::string_view name(Arena arena) {
 std::string Plan::text() const {
   std::string lines;
   const auto out = std::back_inserter(lines);
-  fmt::format_to(out, "{} plan, batch size {}\n", mode == Mode::training ? "training" : "evaluation",
-                 batch_size);
+  fmt::format_to(out, "{} plan, batch size {}\n",
+                 mode == Mode::training ? "training" : "evaluation", batch_size);
   for (size_t i = 0; i < launches.size(); ++i) {
     const Node& n = node(launches[i]);
     fmt::format_to(out, "{:4} {} [{}] ({}) -> ({})\n", i, n.op, n.label, list(launches[i].inputs),
@@ -50,7 +52,8 @@ std::string Plan::collectives() const {
     const Node& n = node(launch);
     if (n.op == "all_reduce") fmt::format_to(out, "{} {}\n", n.label, n.outputs[0].text());
   }
-  for (const Bucket& bucket : buckets) fmt::format_to(out, "bucket {}+{}\n", bucket.offset, bucket.count);
+  for (const Bucket& bucket : buckets)
+    fmt::format_to(out, "bucket {}+{}\n", bucket.offset, bucket.count);
   return lines;
 }
 

@@ -18,7 +18,8 @@ double fan_out(const Shape& shape) { return static_cast<double>(shape.numel() / 
 
 std::vector<float> initial_values(const ParameterSlot& parameter, const InitOptions& options) {
   Init init = parameter.attributes.init;
-  if (options.normal && parameter.attributes.kind == ParameterKind::weight) init = {Init::normal, options.std};
+  if (options.normal && parameter.attributes.kind == ParameterKind::weight)
+    init = {Init::normal, options.std};
   if (options.normal && parameter.attributes.kind == ParameterKind::bias) init = Init::zeros();
 
   RandomStream random(options.seed, "init", hash_name(parameter.name));
@@ -76,9 +77,11 @@ State::State(Device& dev, ParameterLayout l, int optimizer_slots, int64_t shards
       step(dev, sizeof(StepBlock)) {
   if (!training) return;
   gradients = DeviceMemory(dev, layout.gradient_elements() * kBytes);
-  for (int i = 0; i < optimizer_slots; ++i) slots.emplace_back(dev, layout.parameter_elements * kBytes);
+  for (int i = 0; i < optimizer_slots; ++i)
+    slots.emplace_back(dev, layout.parameter_elements * kBytes);
   const int levels = std::bit_width(static_cast<uint64_t>(shards - 1));
-  for (int i = 0; i < levels; ++i) shard_sums.emplace_back(dev, layout.gradient_elements() * kBytes);
+  for (int i = 0; i < levels; ++i)
+    shard_sums.emplace_back(dev, layout.gradient_elements() * kBytes);
 }
 
 void State::initialize(const InitOptions& options) {
@@ -89,14 +92,16 @@ void State::initialize(const InitOptions& options) {
     const auto initial = static_cast<float>(buffer.attributes.initial);
     write(buffers, buffer.offset, std::vector<float>(static_cast<size_t>(buffer.count), initial));
   }
-  for (DeviceMemory& slot : slots) device.fill_zero(slot.data(), slot.bytes(), device.compute_stream());
+  for (DeviceMemory& slot : slots)
+    device.fill_zero(slot.data(), slot.bytes(), device.compute_stream());
   device.synchronize(device.compute_stream());
 }
 
 std::vector<float> State::read(const DeviceMemory& arena, int64_t offset, int64_t count) const {
   LS_ASSERT((offset + count) * kBytes <= arena.bytes());
   std::vector<float> values(static_cast<size_t>(count));
-  device.copy_to_host(values.data(), arena.floats() + offset, count * kBytes, device.compute_stream());
+  device.copy_to_host(values.data(), arena.floats() + offset, count * kBytes,
+                      device.compute_stream());
   device.synchronize(device.compute_stream());
   return values;
 }

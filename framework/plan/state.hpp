@@ -1,4 +1,5 @@
-// Device memory that outlives a step: parameters, gradients, optimizer slots, running statistics, the step block.
+// Device memory that outlives a step: parameters, gradients, optimizer slots, running statistics,
+// the step block.
 #pragma once
 
 #include <cstdint>
@@ -32,16 +33,18 @@ class DeviceMemory {
 
 struct InitOptions {
   uint64_t seed = 1;
-  bool normal = false;   // init.scheme "normal": weights N(0, std), biases 0; else as each parameter says ("he")
+  bool normal = false;  // init.scheme "normal": weights N(0, std), biases 0; else as each parameter
+                        // says ("he")
   double std = 0.01;
 };
 
 struct State {
-  // `shards`: of a step on this rank; several need arenas to sum gradients in. Evaluation: no gradients, no slots.
+  // `shards`: of a step on this rank; several need arenas to sum gradients in. Evaluation: no
+  // gradients, no slots.
   State(Device& device, ParameterLayout layout, int optimizer_slots, int64_t shards, bool training);
 
-  // Draws every parameter from (seed, its name), so that values do not depend on order or ranks. Buffers and slots too
-  // get their initial values.
+  // Draws every parameter from (seed, its name), so that values do not depend on order or ranks.
+  // Buffers and slots too get their initial values.
   void initialize(const InitOptions& options);
 
   // Copies of one tensor between the host (plain, row-major) and its arena.
@@ -51,7 +54,7 @@ struct State {
   Device& device;
   ParameterLayout layout;
   DeviceMemory parameters;
-  DeviceMemory gradients;                // see ParameterLayout
+  DeviceMemory gradients;  // see ParameterLayout
   DeviceMemory buffers;
   std::vector<DeviceMemory> slots;       // one arena per slot, at the parameters' offsets
   std::vector<DeviceMemory> shard_sums;  // partial sums over shards, one per level of the tree

@@ -1,4 +1,5 @@
-// The only include a plugin author needs. Compiles under g++ and nvcc; needs no library but the standard one.
+// The only include a plugin author needs. Compiles under g++ and nvcc; needs no library but the
+// standard one.
 //
 //   #include <lockstep/plugin.hpp>
 //   namespace { … }
@@ -33,9 +34,11 @@ LOCKSTEP_CLONES void update_loop(const F& functor, StepInfo step, float* w, cons
                                  float* const* slots, int64_t begin, int64_t end) {
   const F f = functor;
   if constexpr (F::slots == 0) {
-    for (int64_t i = begin; i < end; ++i) f(step, w[i], g[i] * step.gradient_scale, Slots<0>{slots, i});
+    for (int64_t i = begin; i < end; ++i)
+      f(step, w[i], g[i] * step.gradient_scale, Slots<0>{slots, i});
   } else {
-    std::array<float*, F::slots> arrays;  // a local copy, so that the compiler need not expect it to change
+    std::array<float*, F::slots>
+        arrays;  // a local copy, so that the compiler need not expect it to change
     for (int k = 0; k < F::slots; ++k) arrays[k] = slots[k];
 #pragma GCC ivdep
     for (int64_t i = begin; i < end; ++i) {
@@ -150,23 +153,23 @@ void Registry::pointwise(std::string name, std::string help) {
 }  // namespace lockstep
 
 // Defines the plugin NAME and the function that fills the registry. NAME is also the file's name.
-#define LS_PLUGIN(NAME, REGISTRY)                                                               \
-  static void lockstep_register_##NAME(::lockstep::Registry& REGISTRY);                         \
-  extern "C" __attribute__((visibility("default"))) const lockstep_plugin* lockstep_plugin_##NAME( \
-      void) {                                                                                   \
-    static const lockstep_plugin plugin{                                                        \
-        sizeof(lockstep_plugin), LOCKSTEP_ABI_ID, #NAME,                                        \
-        [](void* registry, char* error, size_t error_size) -> int {                             \
-          try {                                                                                 \
-            lockstep_register_##NAME(*static_cast<::lockstep::Registry*>(registry));            \
-            return 0;                                                                           \
-          } catch (const std::exception& e) {                                                   \
-            std::snprintf(error, error_size, "%s", e.what());                                   \
-          } catch (...) {                                                                       \
-            std::snprintf(error, error_size, "threw something that is no std::exception");      \
-          }                                                                                     \
-          return 1;                                                                             \
-        }};                                                                                     \
-    return &plugin;                                                                             \
-  }                                                                                             \
+#define LS_PLUGIN(NAME, REGISTRY)                                                          \
+  static void lockstep_register_##NAME(::lockstep::Registry& REGISTRY);                    \
+  extern "C" __attribute__((visibility("default")))                                        \
+  const lockstep_plugin* lockstep_plugin_##NAME(void) {                                    \
+    static const lockstep_plugin plugin{                                                   \
+        sizeof(lockstep_plugin), LOCKSTEP_ABI_ID, #NAME,                                   \
+        [](void* registry, char* error, size_t error_size) -> int {                        \
+          try {                                                                            \
+            lockstep_register_##NAME(*static_cast<::lockstep::Registry*>(registry));       \
+            return 0;                                                                      \
+          } catch (const std::exception& e) {                                              \
+            std::snprintf(error, error_size, "%s", e.what());                              \
+          } catch (...) {                                                                  \
+            std::snprintf(error, error_size, "threw something that is no std::exception"); \
+          }                                                                                \
+          return 1;                                                                        \
+        }};                                                                                \
+    return &plugin;                                                                        \
+  }                                                                                        \
   static void lockstep_register_##NAME([[maybe_unused]] ::lockstep::Registry& REGISTRY)

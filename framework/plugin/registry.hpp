@@ -20,17 +20,26 @@
 
 namespace lockstep {
 
-enum class Kind : uint8_t { model, dataset, transform, optimizer, schedule, device, communicator, op };
-std::string_view name(Kind kind);         // "model"
-std::string_view folder(Kind kind);       // "models": where plugins of this kind lie
+enum class Kind : uint8_t {
+  model,
+  dataset,
+  transform,
+  optimizer,
+  schedule,
+  device,
+  communicator,
+  op
+};
+std::string_view name(Kind kind);    // "model"
+std::string_view folder(Kind kind);  // "models": where plugins of this kind lie
 
 // A registered thing: what it is, its options, and how to make one from them.
 template <class Make>
 struct Entry {
   std::string name;
   std::string help;
-  std::string plugin;            // the file it came from
-  const OptionTable* options;    // may be empty, never null
+  std::string plugin;          // the file it came from
+  const OptionTable* options;  // may be empty, never null
   std::function<Make> make;
 };
 
@@ -49,11 +58,13 @@ class Registry {
  public:
   Registry();  // with the framework's ops
 
-  // --- what a plugin calls. A name twice, or an option named like a key of the framework, throws Error{usage}.
+  // --- what a plugin calls. A name twice, or an option named like a key of the framework, throws
+  // Error{usage}.
 
   // Value or ModelOutput build(Scope, Value image, int64_t classes, const O& options)
   template <class Result, class O>
-  void model(std::string name, Result (*build)(Scope, Value, int64_t, const O&), std::string help = {});
+  void model(std::string name, Result (*build)(Scope, Value, int64_t, const O&),
+             std::string help = {});
   // D(const DatasetSource&, const O& options)
   template <class D, class O = NoOptions>
   void dataset(std::string name, std::string help = {});
@@ -63,8 +74,10 @@ class Registry {
   template <class Functor>
   void optimizer(std::string name, std::string help = {});
   template <class O>
-  void schedule(std::string name, double (*rate)(const ScheduleArguments&, const O&), std::string help = {});
-  // Functor: static float forward(float x); static float backward(float y, float dy). Adds NAME and NAME_grad.
+  void schedule(std::string name, double (*rate)(const ScheduleArguments&, const O&),
+                std::string help = {});
+  // Functor: static float forward(float x); static float backward(float y, float dy). Adds NAME and
+  // NAME_grad.
   template <class Functor>
   void pointwise(std::string name, std::string help = {});
   void op(OpDef definition);
@@ -75,8 +88,8 @@ class Registry {
                     std::function<std::unique_ptr<Communicator>(const CommunicatorOptions&)> make,
                     std::string help = {});
 
-  // --- what the framework asks. Opens the plugin NAME.so of that kind on first need; an unknown name throws
-  // Error{usage} with the known ones and a suggestion.
+  // --- what the framework asks. Opens the plugin NAME.so of that kind on first need; an unknown
+  // name throws Error{usage} with the known ones and a suggestion.
   const ModelEntry& find_model(std::string_view name);
   const DatasetEntry& find_dataset(std::string_view name);
   const TransformEntry& find_transform(std::string_view name);
@@ -97,8 +110,8 @@ class Registry {
   };
   std::vector<Listed> list_all(std::vector<std::string>* refused);
 
-  // Opens one plugin file and lets it register; what a plugin that fails has registered so far is forgotten again.
-  // Throws Error{usage} that says why the plugin is refused.
+  // Opens one plugin file and lets it register; what a plugin that fails has registered so far is
+  // forgotten again. Throws Error{usage} that says why the plugin is refused.
   void open(const std::string& path);
 
  private:

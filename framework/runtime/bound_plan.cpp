@@ -28,8 +28,8 @@ void BoundArenas::attach(const Plan& plan, const Shape& image) {
 }
 
 std::byte* BoundArenas::resolve(const Address& address) const {
-  const DeviceMemory* const arenas[] = {&state_.parameters, &state_.gradients, &state_.buffers,
-                                        &batch_,            &state_.step,      &activations_};
+  const DeviceMemory* const arenas[] = {
+      &state_.parameters, &state_.gradients, &state_.buffers, &batch_, &state_.step, &activations_};
   return arenas[static_cast<int>(address.arena)]->data() + address.offset;
 }
 

@@ -1,4 +1,5 @@
-// The memory that plans share (activations, workspace, batch) and the addresses of their launches in it.
+// The memory that plans share (activations, workspace, batch) and the addresses of their launches
+// in it.
 #pragma once
 
 #include <map>
@@ -19,7 +20,8 @@ class BoundArenas {
  public:
   BoundArenas(Device& device, State& state) : device_(device), state_(state) {}
 
-  // Grows the shared arenas to what the plan needs; all attached plans then get their new addresses.
+  // Grows the shared arenas to what the plan needs; all attached plans then get their new
+  // addresses.
   void attach(const Plan& plan, const Shape& image);
   const std::vector<BoundLaunch>& bound(const Plan& plan) const { return bound_.at(&plan); }
   void upload(const Plan& plan, const Batch& batch);

@@ -1,6 +1,7 @@
-// The one thread of a rank that talks to other ranks. Everybody else posts collectives to its queue; all ranks post
-// the same ones in the same order. It starts them without blocking, polls, sleeps a little, and watches a deadline
-// that counts progress, so that a stopped peer or a dead link ends the job instead of hanging it.
+// The one thread of a rank that talks to other ranks. Everybody else posts collectives to its
+// queue; all ranks post the same ones in the same order. It starts them without blocking, polls,
+// sleeps a little, and watches a deadline that counts progress, so that a stopped peer or a dead
+// link ends the job instead of hanging it.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ class CommunicationThread {
  public:
   using Make = std::function<std::unique_ptr<Communicator>()>;
 
-  // Starts the thread, which makes the communicator (so MPI_Init is its own); an error there is thrown here.
+  // Starts the thread, which makes the communicator (so MPI_Init is its own); an error there is
+  // thrown here.
   CommunicationThread(Make make, double timeout_seconds);
   // Orderly end: waits for the queue to empty, then destroys the communicator on its thread.
   ~CommunicationThread();
@@ -36,25 +38,28 @@ class CommunicationThread {
    public:
     Ticket() = default;
     bool done() const;
+
    private:
     friend class CommunicationThread;
     struct State;
     std::shared_ptr<State> state_;
   };
 
-  // Posts a sum over all ranks, in place. `ready` (may be null): the device's event after which data may be read.
-  // `label` names the collective in messages ("bucket 3 of step 17").
-  Ticket post_all_reduce(void* data, int64_t count, DType dtype, Event* ready, std::string_view label);
+  // Posts a sum over all ranks, in place. `ready` (may be null): the device's event after which
+  // data may be read. `label` names the collective in messages ("bucket 3 of step 17").
+  Ticket post_all_reduce(void* data, int64_t count, DType dtype, Event* ready,
+                         std::string_view label);
   Ticket post_broadcast(void* data, int64_t bytes, int root, std::string_view label);
   Ticket post_all_gather(const void* mine, void* all, int64_t bytes, std::string_view label);
-  // Waits until it is done. A failure of the collective, a peer's silence past the deadline included, does not return:
-  // it prints one line and ends all ranks (Failure::device).
+  // Waits until it is done. A failure of the collective, a peer's silence past the deadline
+  // included, does not return: it prints one line and ends all ranks (Failure::device).
   void wait(const Ticket& ticket);
 
   // --- conveniences on host memory that post and wait
   void sum(std::span<double> values, std::string_view label);
   void broadcast(std::string& text, int root, std::string_view label);  // any length
-  std::vector<std::string> gather(std::string_view text, std::string_view label);  // from every rank, to every rank
+  std::vector<std::string> gather(std::string_view text,
+                                  std::string_view label);  // from every rank, to every rank
   void barrier(std::string_view label);
 
   // Ends every rank with this exit code at once; callable from any thread; does not return.

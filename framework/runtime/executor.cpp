@@ -88,7 +88,8 @@ class Executor::Impl {
         launch_kernel(plan, launch, launches[i]);
       }
       if (context == nullptr) continue;
-      for (; bucket < plan.buckets.size() && plan.buckets[bucket].after <= static_cast<int32_t>(i); ++bucket) {
+      for (; bucket < plan.buckets.size() && plan.buckets[bucket].after <= static_cast<int32_t>(i);
+           ++bucket) {
         reduce(plan.buckets[bucket], bucket, *context);
       }
     }
@@ -123,8 +124,8 @@ class Executor::Impl {
   void all_reduce(const Plan& plan, const Launch& launch, const BoundLaunch& bound) {
     const Node& node = plan.node(launch);
     const TensorType& type = node.outputs[0];
-    communication_.wait(communication_.post_all_reduce(bound.outputs[0], type.shape.numel(), type.dtype,
-                                                       ready(), node.label));
+    communication_.wait(communication_.post_all_reduce(bound.outputs[0], type.shape.numel(),
+                                                       type.dtype, ready(), node.label));
   }
 
   // A full bucket: earlier shards' sums are added and, with several ranks, the slice goes out.
@@ -199,11 +200,14 @@ Executor::Executor(Device& device, State& state, CommunicationThread& communicat
 Executor::~Executor() = default;
 void Executor::attach(Plan& plan, const Shape& image) { impl_->attach(plan, image); }
 void Executor::prepare_update(const UpdatePlan& update) { impl_->prepare_update(update); }
-MetricSums Executor::train_step(const StepContext& context, const std::function<Shard(int64_t)>& next,
+MetricSums Executor::train_step(const StepContext& context,
+                                const std::function<Shard(int64_t)>& next,
                                 const std::function<void(const Batch&)>& release) {
   return impl_->train_step(context, next, release);
 }
-MetricSums Executor::evaluate(Plan& plan, const Batch& batch) { return impl_->evaluate(plan, batch); }
+MetricSums Executor::evaluate(Plan& plan, const Batch& batch) {
+  return impl_->evaluate(plan, batch);
+}
 std::vector<float> Executor::logits(const Plan& plan) const { return impl_->logits(plan); }
 void Executor::collect_times(bool on) { impl_->collects_times = on; }
 const LaunchTimes& Executor::times() const { return impl_->times_; }

@@ -35,8 +35,8 @@ struct UpdatePlan {
 
 // Time spent in launches, by launch label; only collected when asked for.
 struct LaunchTimes {
-  double step_seconds = 0;     // wall time of whole steps
-  double launch_seconds = 0;   // sum over launches
+  double step_seconds = 0;    // wall time of whole steps
+  double launch_seconds = 0;  // sum over launches
   int64_t steps = 0;
   std::map<std::string, std::pair<double, int64_t>> by_label;  // seconds, launches
 };
@@ -46,14 +46,15 @@ class Executor {
   Executor(Device& device, State& state, CommunicationThread& communication);
   ~Executor();
 
-  // Makes room for the plan's activations, workspace and batch and resolves its addresses. The plan must outlive the
-  // executor; plans share these arenas.
+  // Makes room for the plan's activations, workspace and batch and resolves its addresses. The plan
+  // must outlive the executor; plans share these arenas.
   void attach(Plan& plan, const Shape& image);
   void prepare_update(const UpdatePlan& update);
 
-  // One training step over this rank's shards: for each, forward and backward; gradients are summed over shards and
-  // ranks, buckets overlapping with the last backward; then the update. `next` gives shard k's batch and is told when
-  // it has been copied. Shards without samples take part in the collectives alone.
+  // One training step over this rank's shards: for each, forward and backward; gradients are summed
+  // over shards and ranks, buckets overlapping with the last backward; then the update. `next`
+  // gives shard k's batch and is told when it has been copied. Shards without samples take part in
+  // the collectives alone.
   struct Shard {
     Plan* plan;   // of its size; for an empty shard any training plan
     Batch batch;  // samples = 0: empty

@@ -12,7 +12,8 @@ Update::Update(Device& device, State& state, const UpdatePlan& plan)
   optimizer_ = device.prepare_update({plan.optimizer_name, plan.groups, plan.segments});
   squared_norm_ = device.prepare_squared_norm(state.layout.trainable_elements);
   squared_norm_result_ = DeviceMemory(device, sizeof(double));
-  workspace_ = DeviceMemory(device, std::max(optimizer_->workspace_bytes(), squared_norm_->workspace_bytes()));
+  workspace_ = DeviceMemory(
+      device, std::max(optimizer_->workspace_bytes(), squared_norm_->workspace_bytes()));
   for (DeviceMemory& sum : state.shard_sums) levels_.push_back({sum.data()});
 }
 
@@ -32,7 +33,8 @@ void Update::merge_shards(const Bucket& bucket) {
   const int64_t offset = bucket.offset * size_of(DType::f32);
   for (const Level& level : levels_) {
     if (!level.occupied) continue;
-    launch(accumulate(bucket.count, 1, 1), {level.sum + offset}, {state_.gradients.data() + offset});
+    launch(accumulate(bucket.count, 1, 1), {level.sum + offset},
+           {state_.gradients.data() + offset});
   }
 }
 
@@ -52,16 +54,18 @@ void Update::run(StepInfo step) {
 
   // Neighbouring buffers with the same momentum are updated together, gaps of alignment included.
   const ParameterLayout& layout = state_.layout;
-  for (size_t i = 0; i < layout.buffers.size() && layout.buffers[i].offset < layout.statistic_elements;) {
+  for (size_t i = 0;
+       i < layout.buffers.size() && layout.buffers[i].offset < layout.statistic_elements;) {
     const BufferSlot& first = layout.buffers[i];
     const double momentum = first.attributes.momentum;
     while (i < layout.buffers.size() && layout.buffers[i].offset < layout.statistic_elements &&
            layout.buffers[i].attributes.momentum == momentum) {
       ++i;
     }
-    const int64_t end = i < layout.buffers.size() && layout.buffers[i].offset < layout.statistic_elements
-                            ? layout.buffers[i].offset
-                            : layout.statistic_elements;
+    const int64_t end =
+        i < layout.buffers.size() && layout.buffers[i].offset < layout.statistic_elements
+            ? layout.buffers[i].offset
+            : layout.statistic_elements;
     launch(accumulate(end - first.offset, 1 - momentum, momentum),
            {state_.gradients.floats() + layout.trainable_elements + first.offset},
            {state_.buffers.floats() + first.offset});
@@ -71,7 +75,8 @@ void Update::run(StepInfo step) {
 double Update::gradient_norm() {
   launch(*squared_norm_, {state_.gradients.data()}, {squared_norm_result_.data()});
   double squared = 0;
-  device_.copy_to_host(&squared, squared_norm_result_.data(), sizeof squared, device_.compute_stream());
+  device_.copy_to_host(&squared, squared_norm_result_.data(), sizeof squared,
+                       device_.compute_stream());
   device_.synchronize(device_.compute_stream());
   return std::sqrt(squared);
 }

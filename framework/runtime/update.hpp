@@ -1,7 +1,8 @@
-// What happens to gradients: sums over the shards of a rank, clipping, the optimizer, and the running statistics.
+// What happens to gradients: sums over the shards of a rank, clipping, the optimizer, and the
+// running statistics.
 //
-// Shards are summed as a binary counter adds: shard sums of equal size are joined, so shard k of a step always takes
-// the same place in the tree, whatever came before it.
+// Shards are summed as a binary counter adds: shard sums of equal size are joined, so shard k of a
+// step always takes the same place in the tree, whatever came before it.
 #pragma once
 
 #include <memory>

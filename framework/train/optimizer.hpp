@@ -1,7 +1,7 @@
 // Optimizers: trivially copyable functors that update one element; the framework makes the loops.
 //
-// A functor has `static constexpr int slots` (state arrays, shaped like the parameter, checkpointed), optionally
-// `static constexpr std::string_view slot_names[]`, and
+// A functor has `static constexpr int slots` (state arrays, shaped like the parameter,
+// checkpointed), optionally `static constexpr std::string_view slot_names[]`, and
 //   LS_HD void operator()(StepInfo step, float& w, float g, Slots<slots> slot) const
 #pragma once
 
@@ -24,9 +24,9 @@ namespace lockstep {
 
 // What changes from step to step; lies in device memory as it is.
 struct StepInfo {
-  float lr = 0;               // of the group: the schedule's rate times the group's multiplier
-  float gradient_scale = 1;   // what gradients are multiplied with before use (clipping by norm)
-  int64_t step = 1;           // counts from 1
+  float lr = 0;              // of the group: the schedule's rate times the group's multiplier
+  float gradient_scale = 1;  // what gradients are multiplied with before use (clipping by norm)
+  int64_t step = 1;          // counts from 1
 };
 
 // The state of one element: slot[k] is the element of the k-th slot array.
@@ -48,7 +48,8 @@ class Optimizer {
   virtual ~Optimizer() = default;
   virtual int slots() const = 0;
   virtual std::vector<std::string> slot_names() const = 0;
-  // Elements [begin, end) of the arrays, on the calling thread. g is scaled by step.gradient_scale first.
+  // Elements [begin, end) of the arrays, on the calling thread. g is scaled by step.gradient_scale
+  // first.
   virtual void update(StepInfo step, float* w, const float* g, float* const* slots, int64_t begin,
                       int64_t end) const = 0;
   // A copy with some options replaced, for a parameter group. Unknown options throw Error{usage}.

@@ -70,7 +70,9 @@ std::string evaluation_line(const Record& evaluation) {
 }
 
 Terminal::Terminal(bool quiet)
-    : quiet_(quiet), bar_(!quiet && log::terminal_width() > 0), colors_(log::terminal_has_colors()) {}
+    : quiet_(quiet),
+      bar_(!quiet && log::terminal_width() > 0),
+      colors_(log::terminal_has_colors()) {}
 
 Terminal::~Terminal() { erase(); }
 
@@ -112,8 +114,8 @@ void Terminal::on_checkpoint(const Record& record) {
 
 void Terminal::draw(const Record& record, const Place& place) {
   const auto left = static_cast<double>(place.steps_in_epoch - place.step_in_epoch);
-  std::string line =
-      progress_bar(record, place, left * seconds_per_step_, std::max(log::terminal_width() - 1, 20));
+  std::string line = progress_bar(record, place, left * seconds_per_step_,
+                                  std::max(log::terminal_width() - 1, 20));
   if (colors_) {
     const size_t open = line.find('[');
     const size_t close = line.find(']');

@@ -25,7 +25,8 @@ TEST(DifferentiateTest, GivesEveryTrainableParameterAGradientInTheOrderOfBackwar
   EXPECT_EQ(names[0], "fc.weight");
   EXPECT_EQ(names.back(), "conv1.weight");
   for (const Output& output : graph.outputs(Role::gradient)) {
-    EXPECT_EQ(graph.type(output.value).shape, graph.find("parameter", output.name)->outputs[0].shape);
+    EXPECT_EQ(graph.type(output.value).shape,
+              graph.find("parameter", output.name)->outputs[0].shape);
   }
 }
 
@@ -58,7 +59,8 @@ TEST(DifferentiateTest, CopiesAGradientThatTwoParametersShare) {
     const Value b = s.parameter("b", {6, 4}, Init::zeros());
     return x + (a + b);
   };
-  const Graph graph = differentiate(build_graph(request, framework_ops()), [](std::string_view) { return true; });
+  const Graph graph =
+      differentiate(build_graph(request, framework_ops()), [](std::string_view) { return true; });
   std::vector<ValueId> places;
   for (const Output& output : graph.outputs(Role::gradient)) places.push_back(output.value);
   ASSERT_EQ(places.size(), 3u);
@@ -80,16 +82,17 @@ TEST(DifferentiateTest, NamesAnOpWithoutGradient) {
            }});
   const Value logits(&graph, graph.find_output(Role::logits)->value);
   const Value odd = graph.apply("no_gradient", {logits}, {}, "head/odd");
-  const Value loss = graph.apply("softmax_cross_entropy",
-                                 {odd, graph.input("labels", {DType::i32, {6}}),
-                                  graph.input("weights", {DType::f32, {6}})},
-                                 Attributes::of(SoftmaxCrossEntropyAttributes{}), "loss2");
+  const Value loss = graph.apply(
+      "softmax_cross_entropy",
+      {odd, graph.input("labels", {DType::i32, {6}}), graph.input("weights", {DType::f32, {6}})},
+      Attributes::of(SoftmaxCrossEntropyAttributes{}), "loss2");
   graph.set_output(0, loss.id());
   try {
     differentiate(graph, [](std::string_view) { return true; });
     FAIL() << "expected an error";
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("head/odd: op 'no_gradient' has no gradient"), std::string::npos)
+    EXPECT_NE(std::string(error.what()).find("head/odd: op 'no_gradient' has no gradient"),
+              std::string::npos)
         << error.what();
   }
 }

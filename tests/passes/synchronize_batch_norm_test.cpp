@@ -18,7 +18,8 @@ TEST(SynchronizeBatchNormTest, ReducesOncePerLayerAndDirection) {
 TEST(SynchronizeBatchNormTest, LeavesEvaluationAlone) {
   PlanRequest request = residual_request(Mode::evaluation);
   request.sync_batch_norm = true;
-  EXPECT_EQ(count_ops(transform_graph(request, framework_ops(), supports_everything), "all_reduce"), 0);
+  EXPECT_EQ(count_ops(transform_graph(request, framework_ops(), supports_everything), "all_reduce"),
+            0);
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ PlanRequest resnet18(Registry& registry, Mode mode) {
   request.image = {3, 32, 32};
   const ModelEntry& entry = registry.find_model("resnet");
   request.model = [&entry](Scope s, Value image) {
-    const Setting::Table options{{"depth", "", {int64_t{18}, ""}}, {"small_images", "", {true, ""}}};
+    const Setting::Table options{{"depth", "", {int64_t{18}, ""}},
+                                 {"small_images", "", {true, ""}}};
     return entry.make(s, image, 10, options);
   };
   return request;
@@ -33,8 +34,8 @@ TEST(PlanTest, PlanOfResNet18OnReferenceIsTheGoldenOne) {
   Registry registry;
   const auto device = registry.find_device("reference").make({});
   const PlanRequest request = resnet18(registry, Mode::training);
-  const ParameterLayout layout = layout_parameters(
-      transform_graph(request, registry.ops(), [&](std::string_view op, const Attributes& attributes) {
+  const ParameterLayout layout = layout_parameters(transform_graph(
+      request, registry.ops(), [&](std::string_view op, const Attributes& attributes) {
         return device->supports(op, attributes, DType::f32);
       }));
   const Plan plan = compile(request, registry, *device, layout);

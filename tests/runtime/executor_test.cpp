@@ -43,8 +43,11 @@ TEST_P(ExecutorTest, ShardsOfAnyNumberEqualTheWholeBatch) {
   for (int64_t shards : {2, 3, 4, 5, 11, 12}) {  // 12: one of them empty
     TrainingRig parts(GetParam(), plain_request(), shards);
     EXPECT_NEAR(parts.step(samples_, 11, 0.1f), loss, 1e-6) << shards;
-    EXPECT_LT(relative_difference(parts.gradient("conv.weight"), whole.gradient("conv.weight")), 1e-5) << shards;
-    EXPECT_LT(relative_difference(parts.parameter("fc.bias"), whole.parameter("fc.bias")), 1e-6) << shards;
+    EXPECT_LT(relative_difference(parts.gradient("conv.weight"), whole.gradient("conv.weight")),
+              1e-5)
+        << shards;
+    EXPECT_LT(relative_difference(parts.parameter("fc.bias"), whole.parameter("fc.bias")), 1e-6)
+        << shards;
   }
 }
 

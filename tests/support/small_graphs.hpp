@@ -18,7 +18,8 @@ inline const OpRegistry& framework_ops() {
 
 // One residual block and a classifier: conv, bn, relu, conv, bn, + shortcut, relu, pool, fc.
 inline ModelOutput residual_model(Scope s, Value x) {
-  x = nn::relu(nn::batch_norm(s / "bn1", nn::conv2d(s / "conv1", x, {.out = 8, .kernel = 3, .padding = 1})));
+  x = nn::relu(
+      nn::batch_norm(s / "bn1", nn::conv2d(s / "conv1", x, {.out = 8, .kernel = 3, .padding = 1})));
   Value y = nn::conv2d(s / "conv2", x, {.out = 8, .kernel = 3, .padding = 1});
   x = nn::relu(nn::batch_norm(s / "bn2", y) + x);
   return nn::linear(s / "fc", nn::global_avg_pool(x), {.out = 4});

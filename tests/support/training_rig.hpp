@@ -28,7 +28,8 @@ struct HostSamples {
     for (int64_t i = 0; i < count; ++i) {
       const auto label = static_cast<int32_t>(i % classes);
       for (int64_t p = 0; p < image.numel(); ++p) {
-        samples.images.push_back(static_cast<uint8_t>(random.below(128) + static_cast<uint64_t>(label) * 30));
+        samples.images.push_back(
+            static_cast<uint8_t>(random.below(128) + static_cast<uint64_t>(label) * 30));
       }
       samples.labels.push_back(label);
       samples.weights.push_back(1);

@@ -197,7 +197,8 @@ class MpiCommunicator final : public Communicator {
   int local_size_ = 1;
 };
 
-// "Open MPI v4.1.4": what stands before the details of its build. MPI need not be initialised for this.
+// "Open MPI v4.1.4": what stands before the details of its build. MPI need not be initialised for
+// this.
 std::string library_version() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
   int length = 0;
