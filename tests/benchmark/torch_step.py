@@ -1,0 +1,115 @@
+"""Training steps in PyTorch's eager mode on one fixed batch of noise, driven through standard input.
+
+    python3 torch_step.py CASE THREADS nchw|channels_last
+
+Each line of input says how many steps to run; the answer is the seconds they took. A step is what
+it is in train_step.cpp: uint8 images to standardised floats, forward, mean cross-entropy, backward,
+SGD with momentum and weight decay (fused, the fastest there is), and the loss read.
+"""
+
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+
+from cases import CASES
+
+
+class CifarBlock(nn.Module):
+    """Two 3x3 convolutions beside a parameter-free shortcut (arXiv:1512.03385, option A)."""
+
+    def __init__(self, width_in, width, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.stride = stride
+        self.added = width - width_in
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn2(self.conv2(y))
+        if self.added:
+            half = self.added // 2
+            x = x[:, :, :: self.stride, :: self.stride]
+            x = F.pad(x, (0, 0, 0, 0, half, self.added - half))
+        return F.relu(y + x, inplace=True)
+
+
+def resnet20(classes):
+    layers = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True)]
+    before = 16
+    for width in (16, 32, 64):
+        for _ in range(3):
+            layers.append(CifarBlock(before, width, 1 if before == width else 2))
+            before = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes))
+
+
+def resnet18_small_images(classes):
+    model = torchvision.models.resnet18(num_classes=classes)
+    model.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+    model.maxpool = nn.Identity()
+    return model
+
+
+def convnet(classes):
+    def stage(before, channels):
+        return nn.Conv2d(before, channels, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)
+
+    return nn.Sequential(*stage(1, 8), *stage(8, 16), nn.Flatten(), nn.Linear(784, classes))
+
+
+MODELS = {
+    "c18": resnet18_small_images,
+    "resnet20": resnet20,
+    "convnet": convnet,
+    "r18": lambda classes: torchvision.models.resnet18(num_classes=classes),
+    "r50": lambda classes: torchvision.models.resnet50(num_classes=classes),
+}
+
+
+def main():
+    name, threads, layout = sys.argv[1:]
+    case = CASES[name]
+    torch.set_num_threads(int(threads))
+    torch.manual_seed(1)
+    memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+
+    model = MODELS[name](case.classes).to(memory_format=memory_format).train()
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=1e-4,
+        momentum=case.momentum,
+        nesterov=case.momentum > 0,
+        weight_decay=5e-4,
+        fused=True,
+    )
+    channels = case.image[0]
+    images = torch.randint(0, 256, (case.batch_size, *case.image), dtype=torch.uint8)
+    images = images.contiguous(memory_format=memory_format)
+    labels = torch.arange(case.batch_size) % case.classes
+    scale = torch.full((channels, 1, 1), 1 / (255 * 0.25))
+    shift = torch.full((channels, 1, 1), -0.5 / 0.25)
+
+    def step():
+        x = images.float().mul_(scale).add_(shift)
+        loss = F.cross_entropy(model(x), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    for line in sys.stdin:
+        started = time.perf_counter()
+        for _ in range(int(line)):
+            step()
+        print(time.perf_counter() - started, flush=True)
+
+
+if __name__ == "__main__":
+    main()

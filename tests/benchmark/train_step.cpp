@@ -1,0 +1,208 @@
+// Training steps of a recipe's model on one fixed batch of noise, driven line by line through
+// standard input:
+//
+//   benchmark_train_step RECIPE CHANNELS HEIGHT WIDTH CLASSES [KEY=VALUE …]
+//
+//   STEPS          runs so many steps and prints the seconds they took
+//   profile STEPS  the same, and prints what each launch took as one line of JSON
+//
+// Between lines it sleeps, so that another program can be measured in turn with it
+// (tests/benchmark/compare).
+#include <fmt/core.h>
+
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/random.hpp"
+#include "plan/state.hpp"
+#include "recipe/recipe.hpp"
+#include "runtime/executor.hpp"
+#include "train/session.hpp"
+#include "train/update_groups.hpp"
+
+namespace lockstep {
+namespace {
+
+struct Arguments {
+  std::string recipe;
+  Shape image;
+  int64_t classes = 0;
+  std::vector<std::string> sets;
+};
+
+// Pictures of noise with labels by turns.
+class NoiseBatch {
+ public:
+  NoiseBatch(int64_t samples, const Shape& image, int64_t classes)
+      : images_(static_cast<size_t>(samples * image.numel())),
+        labels_(static_cast<size_t>(samples)),
+        weights_(static_cast<size_t>(samples), 1.0F),
+        indices_(static_cast<size_t>(samples)) {
+    RandomStream random(1, "benchmark");
+    for (uint8_t& pixel : images_) pixel = static_cast<uint8_t>(random.below(256));
+    for (size_t i = 0; i < labels_.size(); ++i) {
+      labels_[i] = static_cast<int32_t>(static_cast<int64_t>(i) % classes);
+      indices_[i] = static_cast<int64_t>(i);
+    }
+  }
+
+  Batch batch() {
+    const auto samples = static_cast<int64_t>(labels_.size());
+    return {.samples = samples,
+            .capacity = samples,
+            .images = images_.data(),
+            .labels = labels_.data(),
+            .weights = weights_.data(),
+            .indices = indices_.data()};
+  }
+
+ private:
+  std::vector<uint8_t> images_;
+  std::vector<int32_t> labels_;
+  std::vector<float> weights_;
+  std::vector<int64_t> indices_;
+};
+
+PlanRequest request_for(const Recipe& recipe, const Arguments& arguments, Registry& registry) {
+  OpenedData data;
+  data.image = arguments.image;
+  data.classes = arguments.classes;
+  data.mean = recipe.data.mean;
+  data.std = recipe.data.std;
+  PlanRequest request = plan_request(recipe, data, registry);
+  request.batch_size = recipe.train.global_batch_size;
+  return request;
+}
+
+class Bench {
+ public:
+  explicit Bench(const Arguments& arguments)
+      : recipe_(load_recipe(arguments.recipe, arguments.sets, registry_)),
+        communication_(start_communication(recipe_, registry_)),
+        device_(make_device(recipe_, registry_, 0, 1)),
+        optimizer_(
+            registry_.find_optimizer(recipe_.optimizer.name).make(recipe_.optimizer.options)),
+        request_(request_for(recipe_, arguments, registry_)),
+        state_(*device_, parameter_layout(request_, Mode::training, registry_, *device_),
+               optimizer_->slots(), 1, true),
+        plan_(compile(request_, registry_, *device_, state_.layout)),
+        executor_(*device_, state_, *communication_),
+        noise_(request_.batch_size, arguments.image, arguments.classes) {
+    state_.initialize({.seed = recipe_.seed});
+    executor_.attach(plan_, arguments.image);
+    executor_.prepare_update(plan_update(state_.layout, recipe_.optimizer.name, optimizer_,
+                                         recipe_.optimizer.decay_norm_and_bias,
+                                         recipe_.train.clip_grad_norm));
+  }
+
+  // Seconds for so many steps.
+  double run(int64_t steps) {
+    const auto started = std::chrono::steady_clock::now();
+    for (int64_t i = 0; i < steps; ++i) {
+      ++step_;
+      // A small rate: noise is not to be learnt, and numbers are to stay ordinary.
+      const Executor::StepContext context{.update = {.lr = 1e-4F, .step = step_},
+                                          .step = step_,
+                                          .seed = recipe_.seed,
+                                          .global_samples = request_.batch_size};
+      executor_.train_step(
+          context,
+          [&](int64_t) {
+            return Executor::Shard{&plan_, noise_.batch()};
+          },
+          [](const Batch&) {});
+    }
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  }
+
+  // {"step_seconds", "launch_seconds", "launches": [{"op", "label", "seconds", "implementation"}]},
+  // all per step.
+  std::string profile(int64_t steps) {
+    const LaunchTimes before = executor_.times();
+    executor_.collect_times(true);
+    run(steps);
+    executor_.collect_times(false);
+    const LaunchTimes& times = executor_.times();
+    const auto per_step = [&](double now, double then) {
+      return (now - then) / static_cast<double>(steps);
+    };
+    nlohmann::json result{{"device", device_->description()},
+                          {"step_seconds", per_step(times.step_seconds, before.step_seconds)},
+                          {"launch_seconds", per_step(times.launch_seconds, before.launch_seconds)},
+                          {"launches", nlohmann::json::array()}};
+    const auto add = [&](const std::string& label, std::string_view op, std::string_view how) {
+      const auto found = before.by_label.find(label);
+      const double then = found == before.by_label.end() ? 0 : found->second.first;
+      result["launches"].push_back({{"op", op},
+                                    {"label", label},
+                                    {"implementation", how},
+                                    {"seconds", per_step(times.by_label.at(label).first, then)}});
+    };
+    for (const Launch& launch : plan_.launches) {
+      const Node& node = plan_.node(launch);
+      if (launch.kernel != nullptr) add(node.label, node.op, launch.kernel->implementation());
+    }
+    add("update", "update", "");
+    return result.dump();
+  }
+
+ private:
+  Registry registry_;
+  Recipe recipe_;
+  std::unique_ptr<CommunicationThread> communication_;
+  std::unique_ptr<Device> device_;
+  std::shared_ptr<const Optimizer> optimizer_;
+  PlanRequest request_;
+  State state_;
+  Plan plan_;
+  Executor executor_;
+  NoiseBatch noise_;
+  int64_t step_ = 0;
+};
+
+int serve(const Arguments& arguments) {
+  Bench bench(arguments);
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    std::string first;
+    words >> first;
+    int64_t steps = 0;
+    if (first == "profile" && words >> steps && steps > 0) {
+      fmt::print("{}\n", bench.profile(steps));
+    } else if (std::istringstream(first) >> steps && steps > 0) {
+      fmt::print("{}\n", bench.run(steps));
+    } else {
+      fail(Failure::usage, "standard input: found '", line, "'; expected STEPS or profile STEPS");
+    }
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  if (argc < 6) {
+    fmt::print(stderr, "benchmark_train_step RECIPE CHANNELS HEIGHT WIDTH CLASSES [KEY=VALUE …]\n");
+    return 2;
+  }
+  try {
+    lockstep::Arguments arguments{
+        .recipe = argv[1],
+        .image = {std::stoll(argv[2]), std::stoll(argv[3]), std::stoll(argv[4])},
+        .classes = std::stoll(argv[5]),
+        .sets = {argv + 6, argv + argc}};
+    return lockstep::serve(arguments);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "benchmark_train_step: {}\n", error.what());
+    return 1;
+  }
+}
