@@ -113,7 +113,8 @@ std::unique_ptr<Kernel> HostDevice::prepare_accumulate(int64_t count, double kee
     float* a = output(arguments, 0);
     const float* b = input(arguments, 0);
     parallel_for(count, kGrain, [=](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) a[i] = keep * a[i] + add * b[i];
+      // With keep 0 the old value does not count, not even where it is infinite or no number.
+      for (int64_t i = begin; i < end; ++i) a[i] = (keep == 0 ? 0 : keep * a[i]) + add * b[i];
     });
   };
   return make_kernel(launch);

@@ -84,9 +84,4 @@ Graph assign_layouts(const Graph& graph, const Device& device) {
   return LayoutAssigner(graph, device).run();
 }
 
-LayoutChoice Device::choose_layouts(const KernelRequest& request, std::span<const Layout>) const {
-  return {std::vector<Layout>(request.inputs.size(), Layout::plain),
-          std::vector<Layout>(request.outputs.size(), Layout::plain)};
-}
-
 }  // namespace lockstep

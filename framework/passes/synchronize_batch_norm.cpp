@@ -9,11 +9,8 @@
 namespace lockstep {
 namespace {
 
-struct Synchronized {
-  Value moments;
-};
-
-Synchronized replace_batch_norm(GraphRewriter& rewrite, int32_t number) {
+// Returns the moments of the global batch.
+Value replace_batch_norm(GraphRewriter& rewrite, int32_t number) {
   const Node& node = rewrite.source().nodes()[static_cast<size_t>(number)];
   const auto& attributes = node.attributes.as<BatchNormAttributes>();
   Graph& graph = rewrite.target();
@@ -28,24 +25,23 @@ Synchronized replace_batch_norm(GraphRewriter& rewrite, int32_t number) {
   for (int32_t port = 0; port < 3; ++port) {
     rewrite.replace({number, port}, {y.id().node, port});
   }
-  return {moments};
+  return moments;
 }
 
 }  // namespace
 
 Graph synchronize_batch_norm(const Graph& graph) {
   GraphRewriter rewrite(graph);
-  std::map<int32_t, Synchronized> synchronized;  // by the batch_norm's node number
+  std::map<int32_t, Value> moments;  // by the batch_norm's node number
   for (int32_t i = 0; i < static_cast<int32_t>(graph.nodes().size()); ++i) {
     const Node& node = graph.nodes()[static_cast<size_t>(i)];
     if (node.op == "batch_norm") {
-      synchronized[i] = replace_batch_norm(rewrite, i);
+      moments[i] = replace_batch_norm(rewrite, i);
     } else if (node.op == "batch_statistics") {
-      const Value moments = synchronized.at(node.inputs[0].node).moments;
       const Value shares =
           rewrite.target().apply("batch_statistics",
                                  {rewrite.value(node.inputs[0]), rewrite.value(node.inputs[1]),
-                                  rewrite.value(node.inputs[2]), moments},
+                                  rewrite.value(node.inputs[2]), moments.at(node.inputs[0].node)},
                                  Attributes::of(BatchStatisticsAttributes{.count = 0}), node.label);
       for (int32_t port = 0; port < 2; ++port) {
         rewrite.replace({i, port}, {shares.id().node, port});

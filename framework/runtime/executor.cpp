@@ -1,8 +1,6 @@
 #include "runtime/executor.hpp"
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "runtime/bound_plan.hpp"
 #include "runtime/update.hpp"
