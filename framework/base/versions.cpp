@@ -2,6 +2,7 @@
 
 #include <H5public.h>
 #include <fmt/core.h>
+#include <libdeflate.h>
 #include <spdlog/version.h>
 #include <toml++/impl/version.h>
 #include <xxhash.h>
@@ -33,6 +34,7 @@ std::vector<Version> library_versions() {
         {"nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR,
                                       NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)},
         {"xxHash", fmt::format("{}.{}.{}", xxhash / 10000, xxhash / 100 % 100, xxhash % 100)},
+        {"libdeflate", LIBDEFLATE_VERSION_STRING},
   };
 }
 
