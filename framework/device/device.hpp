@@ -103,6 +103,8 @@ class Device {
   // Host memory from which copies are fastest (pinned where that means something).
   virtual void* allocate_host(int64_t bytes) = 0;
   virtual void release_host(void* memory) noexcept = 0;
+  // Copies between the device and memory of allocate_host may be under way when the call returns,
+  // until the stream is there; other host memory may be read and reused at once.
   virtual void copy_to_device(void* device, const void* host, int64_t bytes, Stream* stream) = 0;
   virtual void copy_to_host(void* host, const void* device, int64_t bytes, Stream* stream) = 0;
   virtual void fill_zero(void* device, int64_t bytes, Stream* stream) = 0;

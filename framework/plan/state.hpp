@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "device/device.hpp"
@@ -23,6 +24,33 @@ class DeviceMemory {
   DeviceMemory& operator=(DeviceMemory&& other) noexcept;
   std::byte* data() const { return data_; }
   float* floats() const { return reinterpret_cast<float*>(data_); }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  Device* device_ = nullptr;
+  std::byte* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+// Host memory of the device's choice (see Device::allocate_host) that frees itself.
+class HostMemory {
+ public:
+  HostMemory() = default;
+  HostMemory(Device& device, int64_t bytes)
+      : device_(&device),
+        data_(static_cast<std::byte*>(device.allocate_host(bytes))),
+        bytes_(bytes) {}
+  ~HostMemory() {
+    if (data_ != nullptr) device_->release_host(data_);
+  }
+  HostMemory(HostMemory&& other) noexcept { *this = std::move(other); }
+  HostMemory& operator=(HostMemory&& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  std::byte* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
 
  private:

@@ -11,6 +11,17 @@ void grow(Device& device, DeviceMemory& memory, int64_t bytes) {
 
 }  // namespace
 
+BoundArenas::BoundArenas(Device& device, State& state)
+    : device_(device),
+      state_(state),
+      batch_free_(device.create_event()),
+      uploaded_(device.create_event()) {}
+
+BoundArenas::~BoundArenas() {
+  device_.destroy_event(batch_free_);
+  device_.destroy_event(uploaded_);
+}
+
 void BoundArenas::attach(const Plan& plan, const Shape& image) {
   image_ = image;
   grow(device_, activations_, plan.memory.peak_bytes);
@@ -33,11 +44,13 @@ std::byte* BoundArenas::resolve(const Address& address) const {
   return arenas[static_cast<int>(address.arena)]->data() + address.offset;
 }
 
-void BoundArenas::upload(const Plan& plan, const Batch& batch) {
+bool BoundArenas::upload(const Plan& plan, const Batch& batch) {
   LS_ASSERT(batch.samples <= plan.batch_size && plan.batch_size <= batch.capacity);
   const BatchLayout layout = batch_layout(plan.batch_size, image_);
   const int64_t n = plan.batch_size;
-  Stream* const stream = device_.compute_stream();
+  Stream* const stream = device_.copy_stream();
+  device_.record(batch_free_, device_.compute_stream());
+  device_.wait(stream, batch_free_);
   const auto copy = [&](int64_t offset, const void* host, int64_t bytes) {
     device_.copy_to_device(batch_.data() + offset, host, bytes, stream);
   };
@@ -45,7 +58,11 @@ void BoundArenas::upload(const Plan& plan, const Batch& batch) {
   copy(layout.labels, batch.labels, n * size_of(DType::i32));
   copy(layout.weights, batch.weights, n * size_of(DType::f32));
   copy(layout.indices, batch.indices, n * size_of(DType::i64));
-  device_.synchronize(stream);
+  device_.record(uploaded_, stream);
+  device_.wait(device_.compute_stream(), uploaded_);
+  return device_.finished(uploaded_);
 }
+
+void BoundArenas::wait_for_upload() { device_.synchronize(uploaded_); }
 
 }  // namespace lockstep

@@ -1,18 +1,22 @@
 // Runs plans: the loop over launches, the shards of a step, and the all-reduce beside backward.
+//
+// The host runs ahead of an asynchronous device: everything of a step is enqueued, and the host
+// waits once, for the step's metrics.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <span>
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "data/batch.hpp"
 #include "plan/plan.hpp"
 #include "plan/state.hpp"
+#include "runtime/bound_plan.hpp"
 #include "runtime/communication_thread.hpp"
+#include "runtime/launch_timer.hpp"
+#include "runtime/reductions.hpp"
+#include "runtime/update.hpp"
 
 namespace lockstep {
 
@@ -25,36 +29,19 @@ struct MetricSums {
   MetricSums& operator+=(const MetricSums& other);
 };
 
-// What is to be done with the gradients after the last shard.
-struct UpdatePlan {
-  std::string optimizer_name;
-  std::vector<UpdateGroup> groups;
-  std::vector<UpdateSegment> segments;
-  double clip_grad_norm = 0;  // 0: off
-};
-
-// Time spent in launches, by launch label; only collected when asked for.
-struct LaunchTimes {
-  double step_seconds = 0;    // wall time of whole steps
-  double launch_seconds = 0;  // sum over launches
-  int64_t steps = 0;
-  std::map<std::string, std::pair<double, int64_t>> by_label;  // seconds, launches
-};
-
 class Executor {
  public:
   Executor(Device& device, State& state, CommunicationThread& communication);
-  ~Executor();
 
   // Makes room for the plan's activations, workspace and batch and resolves its addresses. The plan
   // must outlive the executor; plans share these arenas.
-  void attach(Plan& plan, const Shape& image);
-  void prepare_update(const UpdatePlan& update);
+  void attach(Plan& plan, const Shape& image) { arenas_.attach(plan, image); }
+  void prepare_update(const UpdatePlan& update) { update_.emplace(device_, state_, update); }
 
   // One training step over this rank's shards: for each, forward and backward; gradients are summed
   // over shards and ranks, buckets overlapping with the last backward; then the update. `next`
-  // gives shard k's batch and is told when it has been copied. Shards without samples take part in
-  // the collectives alone.
+  // gives shard k's batch; `release` is told when it has been copied. Shards without samples take
+  // part in the collectives alone.
   struct Shard {
     Plan* plan;   // of its size; for an empty shard any training plan
     Batch batch;  // samples = 0: empty
@@ -75,12 +62,25 @@ class Executor {
   MetricSums evaluate(Plan& plan, const Batch& batch);
   std::vector<float> logits(const Plan& plan) const;
 
-  void collect_times(bool on);
-  const LaunchTimes& times() const;
+  void collect_times(bool on) { timer_.turn(on); }
+  const LaunchTimes& times() const { return timer_.times(); }
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  void run(const Plan& plan, bool has_samples, bool last_shard);
+  void launch_kernel(const Plan& plan, const Launch& launch, const BoundLaunch& bound);
+  void write_step_block(const StepContext& context, int64_t samples);
+  void begin_metrics(int64_t shards);
+  void enqueue_metrics(const Plan& plan);
+  MetricSums read_metrics();
+
+  Device& device_;
+  State& state_;
+  BoundArenas arenas_;
+  Reductions reductions_;
+  std::optional<Update> update_;
+  LaunchTimer timer_;
+  HostMemory metrics_;  // f64(4) of every shard of a step, in order
+  int64_t metrics_count_ = 0;
 };
 
 }  // namespace lockstep
