@@ -37,15 +37,24 @@ struct KernelArguments {
   void* workspace =
       nullptr;  // Kernel::workspace_bytes(), 64-byte aligned; shared by all launches of a stream
   Stream* stream = nullptr;
+  void* constants = nullptr;  // Kernel::constant_bytes(), 64-byte aligned; the launch's own
 };
 
 // A prepared launch. Its arguments' addresses are constant from the moment they are bound until the
 // plan goes.
+//
+// Of the ops for evaluation (conv2d_inference, linear_inference) a kernel may keep what follows
+// from parameters and buffers alone, such as packed weights, in `constants`: update_constants() is
+// called before the first launch and then whenever they have changed. It reads those inputs that
+// are parameters or buffers and may use the workspace; launch() then finds in `constants` what it
+// wrote.
 class Kernel {
  public:
   virtual ~Kernel() = default;
   virtual void launch(const KernelArguments& arguments) = 0;
   virtual int64_t workspace_bytes() const { return 0; }
+  virtual int64_t constant_bytes() const { return 0; }
+  virtual void update_constants(const KernelArguments&) {}
   // The algorithm chosen, for profiles and for the test that no slow reference path is taken:
   // "jit_wino:avx512_core".
   virtual std::string_view implementation() const { return ""; }

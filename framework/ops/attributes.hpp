@@ -9,7 +9,13 @@
 //   conv2d                      x, w (O, C/groups, kh, kw), [b (O)] -> y
 //   conv2d_grad_input           dy, w -> dx
 //   conv2d_grad_weight          x, dy -> dw, [db]
+//   conv2d_inference            x, w, [residual], [b], [bn_w, bn_b, bn_mean, bn_var: if
+//   batch_norm] -> y = relu?(batch_norm_inference?(conv2d(x, w, b)) + residual?)
 //   linear                      x (N, K), w (O, K), [b (O)] -> y (N, O)
+//   linear_inference            x, w, [b] -> y = relu?(linear(x, w, b))
+//                               of both: all inputs but x and residual are parameters or buffers,
+//                               so that kernels may keep what follows from them
+//                               (Kernel::update_constants)
 //   linear_grad_input           dy, w -> dx
 //   linear_grad_weight          x, dy -> dw, [db]
 //   batch_norm                  x, w (C), b (C), [residual] -> y, mean (C), variance (C, biased)
@@ -70,6 +76,11 @@ struct Conv2dAttributes {
   std::array<int, 2> dilation{1, 1};
   int groups = 1;
   bool bias = false;
+  // Of conv2d_inference: what follows the convolution, in this order.
+  bool batch_norm = false;
+  double epsilon = 1e-5;  // of batch_norm
+  bool residual = false;
+  bool relu = false;
   // Of the two gradients: the extents that cannot be derived from their inputs.
   std::vector<int64_t> input_shape = {};   // conv2d_grad_input: of x
   std::vector<int64_t> weight_shape = {};  // conv2d_grad_weight: of w
@@ -77,6 +88,7 @@ struct Conv2dAttributes {
 
 struct LinearAttributes {
   bool bias = false;
+  bool relu = false;  // linear_inference
 };
 
 struct BatchNormAttributes {

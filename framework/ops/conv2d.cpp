@@ -1,14 +1,13 @@
 // Two-dimensional cross-correlation with zero padding, as torch.nn.Conv2d.
+#include "ops/conv2d.hpp"
 #include "graph/op.hpp"
 #include "ops/attributes.hpp"
 #include "ops/check.hpp"
 #include "ops/window.hpp"
 
 namespace lockstep {
-namespace {
 
-// The type of y for the types of x and w.
-TensorType output_type(const TensorType& x, const TensorType& w, const Conv2dAttributes& a) {
+TensorType conv2d_output_type(const TensorType& x, const TensorType& w, const Conv2dAttributes& a) {
   check_rank(x, "x", 4);
   if (w.dtype != DType::f32 || w.shape.rank() != 4) {
     fail(Failure::usage, "w is ", w, "; expected (O, C / groups, kh, kw)");
@@ -32,10 +31,16 @@ TensorType output_type(const TensorType& x, const TensorType& w, const Conv2dAtt
                              .ceil_mode = false}));
 }
 
+int64_t conv2d_multiply_adds(const Shape& y, const Shape& w) {
+  return y.numel() * (w.numel() / w[0]);
+}
+
+namespace {
+
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
   const auto& a = attributes.as<Conv2dAttributes>();
   check_inputs(inputs, a.bias ? 3 : 2);
-  const TensorType y = output_type(inputs[0], inputs[1], a);
+  const TensorType y = conv2d_output_type(inputs[0], inputs[1], a);
   if (a.bias) check_type(inputs[2], "b", f32({y.shape[1]}));
   return {y};
 }
@@ -45,7 +50,7 @@ std::vector<TensorType> infer_grad_input(std::span<const TensorType> inputs,
   const auto& a = attributes.as<Conv2dAttributes>();
   check_inputs(inputs, 2);
   const TensorType x = f32(check_stored_shape(a.input_shape, "input_shape"));
-  check_type(inputs[0], "dy", output_type(x, inputs[1], a));
+  check_type(inputs[0], "dy", conv2d_output_type(x, inputs[1], a));
   return {x};
 }
 
@@ -54,7 +59,7 @@ std::vector<TensorType> infer_grad_weight(std::span<const TensorType> inputs,
   const auto& a = attributes.as<Conv2dAttributes>();
   check_inputs(inputs, 2);
   const TensorType w = f32(check_stored_shape(a.weight_shape, "weight_shape"));
-  check_type(inputs[1], "dy", output_type(inputs[0], w, a));
+  check_type(inputs[1], "dy", conv2d_output_type(inputs[0], w, a));
   std::vector<TensorType> outputs{w};
   if (a.bias) outputs.push_back(f32({w.shape[0]}));
   return outputs;
@@ -82,9 +87,6 @@ std::vector<Value> gradient(const GradientContext& c) {
   return gradients;
 }
 
-// All three ops do the same multiply-adds: one per weight and output position.
-int64_t multiply_adds(const Shape& y, const Shape& w) { return y.numel() * (w.numel() / w[0]); }
-
 }  // namespace
 
 void describe(Options<Conv2dAttributes>& o) {
@@ -93,6 +95,10 @@ void describe(Options<Conv2dAttributes>& o) {
   o("dilation", &Conv2dAttributes::dilation, "distance of kernel elements", at_least(1));
   o("groups", &Conv2dAttributes::groups, "independent groups of channels", at_least(1));
   o("bias", &Conv2dAttributes::bias, "adds a value per output channel");
+  o("batch_norm", &Conv2dAttributes::batch_norm, "followed by batch_norm_inference");
+  o("epsilon", &Conv2dAttributes::epsilon, "of the batch norm, added to the variance", positive());
+  o("residual", &Conv2dAttributes::residual, "adds another value after the batch norm");
+  o("relu", &Conv2dAttributes::relu, "ends with a ReLU");
   o("input_shape", &Conv2dAttributes::input_shape, "of x, for conv2d_grad_input");
   o("weight_shape", &Conv2dAttributes::weight_shape, "of w, for conv2d_grad_weight");
 }
@@ -104,19 +110,19 @@ void add_conv2d(OpRegistry& ops) {
            .infer = infer,
            .gradient = gradient,
            .multiply_adds = [](Types in, const TensorType& y, const Attributes&) {
-             return multiply_adds(y.shape, in[1].shape);
+             return conv2d_multiply_adds(y.shape, in[1].shape);
            }});
   ops.add({.name = "conv2d_grad_input",
            .help = "gradient of conv2d by its input",
            .infer = infer_grad_input,
            .multiply_adds = [](Types in, const TensorType&, const Attributes&) {
-             return multiply_adds(in[0].shape, in[1].shape);
+             return conv2d_multiply_adds(in[0].shape, in[1].shape);
            }});
   ops.add({.name = "conv2d_grad_weight",
            .help = "gradients of conv2d by its weight and bias",
            .infer = infer_grad_weight,
            .multiply_adds = [](Types in, const TensorType& dw, const Attributes&) {
-             return multiply_adds(in[1].shape, dw.shape);
+             return conv2d_multiply_adds(in[1].shape, dw.shape);
            }});
 }
 

@@ -62,6 +62,7 @@ std::vector<Value> gradient(const GradientContext& c) {
 
 void describe(Options<LinearAttributes>& o) {
   o("bias", &LinearAttributes::bias, "adds a value per output");
+  o("relu", &LinearAttributes::relu, "ends with a ReLU");
 }
 
 void add_linear(OpRegistry& ops) {
@@ -70,6 +71,13 @@ void add_linear(OpRegistry& ops) {
            .help = "fully connected layer: x w^T + b",
            .infer = infer,
            .gradient = gradient,
+           .multiply_adds = [](Types in, const TensorType& y, const Attributes&) {
+             return y.shape.numel() * in[0].shape[1];
+           }});
+  // Made by passes/fold_batch_norm.cpp.
+  ops.add({.name = "linear_inference",
+           .help = "fully connected layer with ReLU, for evaluation",
+           .infer = infer,
            .multiply_adds = [](Types in, const TensorType& y, const Attributes&) {
              return y.shape.numel() * in[0].shape[1];
            }});

@@ -1,8 +1,8 @@
 // The passes: each is a function Graph -> Graph, or Graph -> facts, in a file of its own, tested
 // alone.
 //
-// compile() runs them in this order: synchronize_batch_norm, fuse, differentiate, assign_layouts,
-// order_launches, insert_all_reduce, plan_memory.
+// compile() runs them in this order: synchronize_batch_norm or fold_batch_norm, fuse,
+// differentiate, assign_layouts, order_launches, insert_all_reduce, plan_memory.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,12 @@ Graph synchronize_batch_norm(const Graph& graph);
 // value between has no other use and the device has the fused kernel.
 using Supports = std::function<bool(std::string_view op, const Attributes&)>;
 Graph fuse(const Graph& graph, const Supports& supports);
+
+// For evaluation: conv2d + batch_norm_inference + add + relu, and linear + relu, whatever of these
+// there is, become one conv2d_inference or linear_inference, whose weights a device folds and packs
+// once. Where the values between have no other use, weights and moments are parameters and buffers,
+// and the device has the op. Must run before fuse, which serves the batch norms that are left.
+Graph fold_batch_norm(const Graph& graph, const Supports& supports);
 
 // Appends the gradient of the output `loss`, seeded with the input "loss_scale", and one output
 // Role::gradient per trainable parameter, in the order in which they are computed. Makes no node

@@ -73,6 +73,7 @@ Graph transform_graph(const PlanRequest& request, const OpRegistry& ops, const S
   if (request.sync_batch_norm && request.mode == Mode::training) {
     graph = synchronize_batch_norm(graph);
   }
+  if (request.mode == Mode::evaluation) graph = fold_batch_norm(graph, supports);
   graph = fuse(graph, supports);
   if (request.mode == Mode::training) graph = differentiate(graph, request.trainable);
   return graph;

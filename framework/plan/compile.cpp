@@ -9,6 +9,11 @@
 namespace lockstep {
 namespace {
 
+constexpr int64_t aligned(int64_t bytes) {
+  constexpr int64_t kAlignment = 64;
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
 bool is_memory(const Node& node) {
   return node.op == "input" || node.op == "parameter" || node.op == "buffer";
 }
@@ -68,10 +73,6 @@ std::unique_ptr<Kernel> prepare_kernel(const Graph& graph, const Node& node,
 }  // namespace
 
 BatchLayout batch_layout(int64_t capacity, const Shape& image) {
-  constexpr int64_t kAlignment = 64;
-  const auto aligned = [](int64_t bytes) {
-    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  };
   BatchLayout layout{};
   layout.labels = aligned(capacity * image.numel());
   layout.weights = layout.labels + aligned(capacity * size_of(DType::i32));
@@ -93,6 +94,7 @@ Plan compile(const PlanRequest& request, const Registry& registry, Device& devic
             {},
             {},
             0,
+            0,
             {},
             {}};
   const Graph& graph = plan.graph;
@@ -107,7 +109,7 @@ Plan compile(const PlanRequest& request, const Registry& registry, Device& devic
     const Node& node = graph.nodes()[static_cast<size_t>(i)];
     launch_of_node[static_cast<size_t>(i)] = static_cast<int32_t>(plan.launches.size()) - 1;
     if (is_memory(node)) continue;
-    Launch launch{i, nullptr, {}, {}};
+    Launch launch{i, nullptr, {}, {}, 0};
     for (ValueId input : node.inputs) launch.inputs.push_back(plan.memory.addresses.at(input));
     for (int32_t port = 0; port < static_cast<int32_t>(node.outputs.size()); ++port) {
       launch.outputs.push_back(plan.memory.addresses.at({i, port}));
@@ -115,6 +117,8 @@ Plan compile(const PlanRequest& request, const Registry& registry, Device& devic
     if (node.op != "all_reduce") {
       launch.kernel = prepare_kernel(graph, node, registry, device);
       plan.workspace_bytes = std::max(plan.workspace_bytes, launch.kernel->workspace_bytes());
+      launch.constants = plan.constant_bytes;
+      plan.constant_bytes += aligned(launch.kernel->constant_bytes());
     } else {
       LS_ASSERT(launch.inputs[0].offset == launch.outputs[0].offset);  // reduced in place
     }

@@ -38,6 +38,7 @@ struct Launch {
   std::unique_ptr<Kernel> kernel;
   std::vector<Address> inputs;
   std::vector<Address> outputs;
+  int64_t constants = 0;  // offset in bytes in the plan's memory for constants
 };
 
 struct Plan {
@@ -48,6 +49,7 @@ struct Plan {
   std::vector<Bucket> buckets;   // training: `after` counts launches here, not nodes
   MemoryPlan memory;
   int64_t workspace_bytes = 0;  // the largest a launch wants
+  int64_t constant_bytes = 0;   // of all launches; see Kernel
   Address metrics;              // f64(4): see classification_metrics
   Address logits;               // f32(N, classes)
 
@@ -68,7 +70,7 @@ BatchLayout batch_layout(int64_t capacity, const Shape& image);
 
 // Forward, loss and metrics: the model's graph as written, before any pass.
 Graph build_graph(const PlanRequest& request, const OpRegistry& ops);
-// The graph after differentiate (training) or fuse (evaluation).
+// The graph after differentiate (training) or after fold_batch_norm and fuse (evaluation).
 Graph transform_graph(const PlanRequest& request, const OpRegistry& ops, const Supports& supports);
 
 // Runs the passes and asks the device to prepare every kernel. Errors of the model carry its

@@ -42,6 +42,7 @@ std::string Plan::text() const {
   }
   fmt::format_to(out, "activations: peak {} bytes, {} without reuse\n", memory.peak_bytes,
                  memory.sum_bytes);
+  if (constant_bytes > 0) fmt::format_to(out, "constants: {} bytes\n", constant_bytes);
   return lines;
 }
 

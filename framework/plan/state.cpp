@@ -109,6 +109,7 @@ std::vector<float> State::read(const DeviceMemory& arena, int64_t offset, int64_
 void State::write(DeviceMemory& arena, int64_t offset, const std::vector<float>& values) {
   const auto bytes = static_cast<int64_t>(values.size()) * kBytes;
   LS_ASSERT(offset * kBytes + bytes <= arena.bytes());
+  changed();
   device.copy_to_device(arena.floats() + offset, values.data(), bytes, device.compute_stream());
   device.synchronize(device.compute_stream());
 }

@@ -79,6 +79,10 @@ struct State {
   std::vector<float> read(const DeviceMemory& arena, int64_t offset, int64_t count) const;
   void write(DeviceMemory& arena, int64_t offset, const std::vector<float>& values);
 
+  // Who changes parameters or buffers in another way says so: what evaluation plans keep of them
+  // (see Kernel::update_constants) is then made anew.
+  void changed() { ++version; }
+
   Device& device;
   ParameterLayout layout;
   DeviceMemory parameters;
@@ -87,6 +91,7 @@ struct State {
   std::vector<DeviceMemory> slots;       // one arena per slot, at the parameters' offsets
   std::vector<DeviceMemory> shard_sums;  // partial sums over shards, one per level of the tree
   DeviceMemory step;                     // a StepBlock
+  int64_t version = 0;                   // of parameters and buffers
 };
 
 }  // namespace lockstep

@@ -27,15 +27,31 @@ void BoundArenas::attach(const Plan& plan, const Shape& image) {
   grow(device_, activations_, plan.memory.peak_bytes);
   grow(device_, workspace_, plan.workspace_bytes);
   grow(device_, batch_, batch_layout(plan.batch_size, image).bytes);
-  bound_[&plan];
-  for (auto& [attached, launches] : bound_) {
-    launches.clear();
-    for (const Launch& launch : attached->launches) {
-      BoundLaunch& bound = launches.emplace_back();
-      for (const Address& address : launch.inputs) bound.inputs.push_back(resolve(address));
-      for (const Address& address : launch.outputs) bound.outputs.push_back(resolve(address));
-    }
+  grow(device_, bound_[&plan].constants, plan.constant_bytes);
+  for (auto& [attached, bound] : bound_) bind(*attached, bound);
+}
+
+void BoundArenas::bind(const Plan& plan, BoundPlan& bound) const {
+  bound.launches.clear();
+  for (const Launch& launch : plan.launches) {
+    BoundLaunch& b = bound.launches.emplace_back();
+    for (const Address& address : launch.inputs) b.inputs.push_back(resolve(address));
+    for (const Address& address : launch.outputs) b.outputs.push_back(resolve(address));
+    b.constants = bound.constants.data() + launch.constants;
   }
+}
+
+void BoundArenas::update_constants(const Plan& plan) {
+  BoundPlan& bound = bound_.at(&plan);
+  if (plan.constant_bytes == 0 || bound.state_version == state_.version) return;
+  for (size_t i = 0; i < bound.launches.size(); ++i) {
+    Kernel* const kernel = plan.launches[i].kernel.get();
+    if (kernel == nullptr || kernel->constant_bytes() == 0) continue;
+    const BoundLaunch& b = bound.launches[i];
+    kernel->update_constants(
+        {b.inputs, b.outputs, workspace(), device_.compute_stream(), b.constants});
+  }
+  bound.state_version = state_.version;
 }
 
 std::byte* BoundArenas::resolve(const Address& address) const {

@@ -17,6 +17,7 @@ namespace lockstep {
 struct BoundLaunch {
   std::vector<const void*> inputs;
   std::vector<void*> outputs;
+  void* constants = nullptr;
 };
 
 class BoundArenas {
@@ -29,7 +30,11 @@ class BoundArenas {
   // Grows the shared arenas to what the plan needs; all attached plans then get their new
   // addresses.
   void attach(const Plan& plan, const Shape& image);
-  const std::vector<BoundLaunch>& bound(const Plan& plan) const { return bound_.at(&plan); }
+  const std::vector<BoundLaunch>& bound(const Plan& plan) const {
+    return bound_.at(&plan).launches;
+  }
+  // Makes anew what the plan's launches keep of parameters and buffers, if these have changed.
+  void update_constants(const Plan& plan);
   // Enqueues the copies of a batch: behind all that reads the batch before it, and before whatever
   // is launched next. Whether they are done already, so that the batch may be released.
   bool upload(const Plan& plan, const Batch& batch);
@@ -38,6 +43,14 @@ class BoundArenas {
   void* workspace() const { return workspace_.data(); }
 
  private:
+  struct BoundPlan {
+    std::vector<BoundLaunch> launches;
+    DeviceMemory constants;      // this plan's alone: activations of other plans must not harm it
+    int64_t state_version = -1;  // that the constants were made of
+  };
+
+  void bind(const Plan& plan, BoundPlan& bound) const;
+
   Device& device_;
   State& state_;
   Shape image_;
@@ -46,7 +59,7 @@ class BoundArenas {
   DeviceMemory batch_;
   Event* batch_free_;
   Event* uploaded_;
-  std::map<const Plan*, std::vector<BoundLaunch>> bound_;
+  std::map<const Plan*, BoundPlan> bound_;
 };
 
 }  // namespace lockstep

@@ -51,11 +51,16 @@ MetricSums Executor::train_step(const StepContext& context,
 }
 
 MetricSums Executor::evaluate(Plan& plan, const Batch& batch) {
-  arenas_.upload(plan, batch);
-  run(plan, true, false);
-  begin_metrics(1);
-  enqueue_metrics(plan);
-  return read_metrics();
+  MetricSums sums;
+  timer_.step([&] {
+    begin_metrics(1);
+    arenas_.upload(plan, batch);
+    arenas_.update_constants(plan);
+    run(plan, true, false);
+    enqueue_metrics(plan);
+    sums = read_metrics();
+  });
+  return sums;
 }
 
 std::vector<float> Executor::logits(const Plan& plan) const {
@@ -93,8 +98,8 @@ void Executor::launch_kernel(const Plan& plan, const Launch& launch, const Bound
   const Node& node = plan.node(launch);
   try {
     timer_.launch(node.label, [&] {
-      launch.kernel->launch(
-          {bound.inputs, bound.outputs, arenas_.workspace(), device_.compute_stream()});
+      launch.kernel->launch({bound.inputs, bound.outputs, arenas_.workspace(),
+                             device_.compute_stream(), bound.constants});
     });
   } catch (Error& error) {
     throw error.add_context(concat(node.label, " (", node.op, ")"));

@@ -42,8 +42,8 @@ void Reductions::finish() {
 
 void Reductions::all_reduce(const Node& node, void* data) {
   const TensorType& type = node.outputs[0];
-  communication_.wait(communication_.post_all_reduce(data, type.shape.numel(), type.dtype, ready(),
-                                                     node.label));
+  communication_.wait(
+      communication_.post_all_reduce(data, type.shape.numel(), type.dtype, ready(), node.label));
 }
 
 // Earlier shards' sums are added and, with several ranks, the slice goes out.

@@ -31,7 +31,8 @@ void Update::prepare_statistics() {
       ++i;
     }
     const int64_t last = i < buffers.size() ? std::min(buffers[i].offset, end) : end;
-    statistics_.push_back({first, device_.prepare_accumulate(last - first, 1 - momentum, momentum)});
+    statistics_.push_back(
+        {first, device_.prepare_accumulate(last - first, 1 - momentum, momentum)});
   }
 }
 
@@ -52,6 +53,7 @@ void Update::run(StepInfo step) {
   for (const auto& [offset, kernel] : statistics_) {
     launch(*kernel, {shares + offset}, {state_.buffers.floats() + offset});
   }
+  state_.changed();
 }
 
 double Update::gradient_norm() {

@@ -123,6 +123,7 @@ void broadcast_state(State& state, CommunicationThread& communication) {
   broadcast(state.parameters, "parameters at the start");
   broadcast(state.buffers, "running statistics at the start");
   for (DeviceMemory& slot : state.slots) broadcast(slot, "optimizer state at the start");
+  state.changed();
 }
 
 int64_t checkpoint_bytes(const ParameterLayout& layout, int slots) {

@@ -98,6 +98,19 @@ def batch_norm_inference(i, a):
     return [finish_norm(i, a, y)]
 
 
+def conv2d_inference(i, a):
+    y, = conv2d(i, a)
+    if a.get("batch_norm"):
+        y = F.batch_norm(y, i["bn_mean"], i["bn_var"], i["bn_w"], i["bn_b"], training=False,
+                         eps=a.get("epsilon", 1e-5))
+    return [finish_norm(i, a, y)]
+
+
+def linear_inference(i, a):
+    y = F.linear(i["x"], i["w"], i.get("b"))
+    return [F.relu(y) if a.get("relu") else y]
+
+
 def batch_statistics(i, a):
     n = a["count"]
     unbiased = n / (n - 1) if n > 1 else 1
@@ -158,7 +171,9 @@ OPS = {
     "classification_metrics": classification_metrics,
     "concat": lambda i, a: [torch.cat(list(i.values()), 1)],
     "conv2d": conv2d,
+    "conv2d_inference": conv2d_inference,
     "linear": lambda i, a: [F.linear(i["x"], i["w"], i.get("b"))],
+    "linear_inference": linear_inference,
     "max_pool2d": max_pool2d,
     "normalize": normalize,
     "pad_channels": pad_channels,
@@ -172,7 +187,7 @@ OPS = {
     "tanh": lambda i, a: [torch.tanh(i["x"])],
 }
 WITHOUT_GRADIENT = {"batch_norm_inference", "batch_statistics", "classification_metrics",
-                    "normalize"}
+                    "conv2d_inference", "linear_inference", "normalize"}
 CONSTANT_INPUTS = {"weights"}
 
 

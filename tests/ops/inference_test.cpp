@@ -59,6 +59,7 @@ std::vector<Accepted> accepted() {
                               .input_shape = image,
                               .weight_shape = {9, 2, 3, 3}};
   const TensorType w = f32({9, 2, 3, 3}), conv_y = f32({2, 9, 5, 8});
+  const TensorType folded_y = f32({2, 4, 9, 8}), four = f32({4});
   return {
       {"normalize",
        with(NormalizeAttributes{{0.5}, {0.25}}),
@@ -71,7 +72,15 @@ std::vector<Accepted> accepted() {
        {f32({2, 4, 9, 8})}},
       {"conv2d_grad_input", with(conv), {conv_y, w}, {x}},
       {"conv2d_grad_weight", with(conv), {x, conv_y}, {w, f32({9})}},
+      {"conv2d_inference",
+       with(Conv2dAttributes{.bias = true, .batch_norm = true, .residual = true, .relu = true}),
+       {x, f32({4, 6, 1, 1}), folded_y, four, four, four, four, four},
+       {folded_y}},
       {"linear", with(LinearAttributes{true}), {f32({2, 6}), f32({5, 6}), f32({5})}, {f32({2, 5})}},
+      {"linear_inference",
+       with(LinearAttributes{.relu = true}),
+       {f32({2, 6}), f32({5, 6})},
+       {f32({2, 5})}},
       {"linear_grad_input", with(LinearAttributes{}), {f32({2, 5}), f32({5, 6})}, {f32({2, 6})}},
       {"linear_grad_weight",
        with(LinearAttributes{true}),
@@ -190,6 +199,14 @@ std::vector<Refused> refused() {
        {x, f32({6, 4, 1, 1})},
        "input_shape has 0 extents"},
       {"conv2d_grad_weight", with(Conv2dAttributes{.weight_shape = {6, 6, 3, 3}}), {x, x}, "dy is"},
+      {"conv2d_inference",
+       with(Conv2dAttributes{.residual = true}),
+       {x, f32({4, 6, 1, 1}), x},
+       "residual is"},
+      {"conv2d_inference",
+       with(Conv2dAttributes{.batch_norm = true}),
+       {x, f32({6, 6, 1, 1}), c, c, c, f32({5})},
+       "bn_var is f32(5); expected f32(6)"},
       {"linear", with(LinearAttributes{}), {x, f32({5, 6})}, "expected (N, K)"},
       {"linear",
        with(LinearAttributes{}),

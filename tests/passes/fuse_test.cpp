@@ -47,7 +47,7 @@ TEST(FuseTest, ShortcutWithBatchNormFusesTheLaterOne) {
   EXPECT_EQ(fused.outputs(Role::statistic).size(), 4u);
 }
 
-TEST(FuseTest, WorksInEvaluation) {
+TEST(FuseTest, WorksInEvaluationOnWhatIsNotFolded) {
   const Graph graph =
       fuse(build_graph(residual_request(Mode::evaluation), framework_ops()), supports_everything);
   EXPECT_EQ(count_ops(graph, "batch_norm_inference"), 2);

@@ -83,6 +83,81 @@ TEST_P(ExecutorTest, ClippingBoundsTheGradientsNorm) {
   EXPECT_GT(relative_difference(free.parameter("fc.weight"), before), 1e-3);
 }
 
+// Counts how often a kernel's constants are made.
+class CountingKernel final : public Kernel {
+ public:
+  CountingKernel(std::unique_ptr<Kernel> kernel, int& count)
+      : kernel_(std::move(kernel)), count_(count) {}
+  void launch(const KernelArguments& arguments) override { kernel_->launch(arguments); }
+  int64_t workspace_bytes() const override { return kernel_->workspace_bytes(); }
+  int64_t constant_bytes() const override { return kernel_->constant_bytes(); }
+  void update_constants(const KernelArguments& arguments) override {
+    ++count_;
+    kernel_->update_constants(arguments);
+  }
+
+ private:
+  std::unique_ptr<Kernel> kernel_;
+  int& count_;
+};
+
+TEST(ExecutorConstantsTest, WeightsArePackedOnceForManyEvaluationsAndAgainAfterAChange) {
+  TrainingRig rig("cpu", residual_request());
+  HostSamples samples = HostSamples::make(12, {3, 8, 8}, 4);
+  Plan& plan = rig.plan(12, Mode::evaluation);
+  int count = 0;
+  int packed = 0;
+  for (Launch& launch : plan.launches) {
+    if (launch.kernel->constant_bytes() > 0) ++packed;
+    launch.kernel = std::make_unique<CountingKernel>(std::move(launch.kernel), count);
+  }
+  EXPECT_EQ(packed, 3) << "two convolutions and the classifier";
+  for (int i = 0; i < 3; ++i) rig.logits(samples, 12);
+  EXPECT_EQ(count, packed);
+  rig.step(samples, 12, 0.05f);
+  EXPECT_EQ(count, packed) << "training packs nothing";
+  for (int i = 0; i < 3; ++i) rig.logits(samples, 12);
+  EXPECT_EQ(count, 2 * packed);
+  rig.set_parameter("fc.bias", {1, 2, 3, 4});
+  rig.logits(samples, 12);
+  EXPECT_EQ(count, 3 * packed);
+}
+
+// Parameters and running statistics of one rig in another.
+void copy_state(const TrainingRig& from, TrainingRig& to) {
+  for (const ParameterSlot& slot : from.state.layout.parameters) {
+    to.set_parameter(slot.name, from.parameter(slot.name));
+  }
+  for (const BufferSlot& slot : from.state.layout.buffers) {
+    to.state.write(to.state.buffers, slot.offset, from.buffer(slot.name));
+  }
+}
+
+TEST(ExecutorConstantsTest, EvaluationFollowsTheWeights) {
+  TrainingRig rig("cpu", residual_request());
+  HostSamples samples = HostSamples::make(12, {3, 8, 8}, 4);
+  std::vector<float> before;
+  for (int i = 0; i < 3; ++i) {
+    const std::vector<float> logits = rig.logits(samples, 12);
+    TrainingRig reference("reference", residual_request());
+    copy_state(rig, reference);
+    EXPECT_LT(relative_difference(logits, reference.logits(samples, 12)), 1e-5) << i;
+    if (i > 0) {
+      EXPECT_GT(relative_difference(logits, before), 1e-2) << i;
+    }
+    before = logits;
+    rig.step(samples, 12, 0.05f);
+  }
+}
+
+TEST(ExecutorConstantsTest, PlansOfOtherSizesDoNotDisturbWhatAPlanKeeps) {
+  TrainingRig rig("cpu", residual_request());
+  HostSamples samples = HostSamples::make(12, {3, 8, 8}, 4);
+  const std::vector<float> alone = rig.logits(samples, 5);
+  rig.logits(samples, 12);
+  EXPECT_EQ(rig.logits(samples, 5), alone);
+}
+
 INSTANTIATE_TEST_SUITE_P(Devices, ExecutorTest, ::testing::Values("reference", "cpu"),
                          [](const auto& info) { return std::string(info.param); });
 

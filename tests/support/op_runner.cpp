@@ -52,7 +52,12 @@ struct Placed {
 void launch(Device& device, Kernel& kernel, const std::vector<const void*>& inputs,
             const std::vector<void*>& outputs) {
   Memory workspace(device, kernel.workspace_bytes());
-  kernel.launch({inputs, outputs, workspace.data(), device.compute_stream()});
+  Memory constants(device, kernel.constant_bytes());
+  const KernelArguments arguments{inputs, outputs, workspace.data(), device.compute_stream(),
+                                  constants.data()};
+  if (kernel.constant_bytes() > 0) kernel.update_constants(arguments);
+  workspace.poison();
+  kernel.launch(arguments);
   device.synchronize(device.compute_stream());
 }
 

@@ -12,6 +12,7 @@ using onednn::Direction;
 Direction direction_of(std::string_view op) {
   if (op.ends_with("_grad_input")) return Direction::grad_input;
   if (op.ends_with("_grad_weight")) return Direction::grad_weight;
+  if (op.ends_with("_inference")) return Direction::inference;
   return Direction::forward;
 }
 
@@ -87,7 +88,9 @@ ConvolutionProblem convolution_problem(const KernelRequest& request) {
            .stride = pair(attributes.stride),
            .padding = pair(attributes.padding),
            .dilation = pair(attributes.dilation),
-           .bias = attributes.bias}};
+           .bias = attributes.bias || attributes.batch_norm,
+           .residual = attributes.residual,
+           .relu = attributes.relu}};
 }
 
 std::unique_ptr<Kernel> make_operation_kernel(std::unique_ptr<onednn::Operation> operation,
@@ -98,7 +101,7 @@ std::unique_ptr<Kernel> make_operation_kernel(std::unique_ptr<onednn::Operation>
         : operation_(std::move(operation)), device_(device) {}
     void launch(const KernelArguments& arguments) override {
       device_.use_threads();
-      operation_->run(arguments.inputs, arguments.outputs, arguments.workspace);
+      operation_->run({arguments.inputs, arguments.outputs, arguments.workspace, nullptr});
     }
     int64_t workspace_bytes() const override { return operation_->workspace_bytes(); }
     std::string_view implementation() const override { return operation_->implementation(); }

@@ -53,6 +53,7 @@ CpuDevice::CpuDevice(const DeviceOptions& options)
   add_shared_kernels(kernels());
   add_convolution_kernels(kernels());
   add_linear_kernels(kernels());
+  add_inference_kernels(kernels());
   add_reorder_kernel(kernels());
   add_batch_norm_kernels(kernels());
   add_batch_norm_grad_kernels(kernels());

@@ -7,6 +7,7 @@ namespace lockstep::cpu {
 
 void add_convolution_kernels(HostKernelTable&);
 void add_linear_kernels(HostKernelTable&);
+void add_inference_kernels(HostKernelTable&);  // conv2d_inference, linear_inference
 void add_reorder_kernel(HostKernelTable&);
 void add_batch_norm_kernels(HostKernelTable&);
 void add_batch_norm_grad_kernels(HostKernelTable&);

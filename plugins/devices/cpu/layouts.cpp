@@ -106,6 +106,9 @@ LayoutChoice CpuDevice::convolution_choice(const KernelRequest& request) const {
   choice.inputs.assign(request.inputs.size(), Layout::plain);
   choice.outputs.assign(request.outputs.size(), Layout::plain);
   switch (problem.direction) {
+    case Direction::inference:  // x, w, [residual], … -> y
+      if (problem.shape.residual) choice.inputs[2] = layouts.y;
+      [[fallthrough]];
     case Direction::forward:  // x, w, [b] -> y
       choice.inputs[0] = layouts.x;
       choice.outputs[0] = layouts.y;
@@ -122,8 +125,8 @@ LayoutChoice CpuDevice::convolution_choice(const KernelRequest& request) const {
   return choice;
 }
 
-// The first pair of layouts for which oneDNN has a fast kernel in all directions; else in this
-// direction.
+// The first pair of layouts for which oneDNN has a fast kernel in all directions of training; else,
+// and for inference, in this direction.
 ConvolutionLayouts CpuDevice::convolution_layouts(Direction direction,
                                                   const onednn::ConvolutionShape& shape) const {
   if (activation_layout_ == Layout::plain || shape.batch == 0) return {};
@@ -158,6 +161,7 @@ ConvolutionLayouts CpuDevice::convolution_layouts(Direction direction,
     return found == candidates.end() ? nullptr : found;
   };
   const ConvolutionLayouts* best = first_where([&](const ConvolutionLayouts& layouts) {
+    if (direction == Direction::inference) return is_fast(direction, layouts);
     return is_fast(direction, layouts) && is_fast(Direction::forward, layouts) &&
            is_fast(Direction::grad_weight, layouts) &&
            (few_channels || is_fast(Direction::grad_input, layouts));

@@ -1,133 +1,11 @@
-// oneDNN's version 2 interface behind onednn.hpp. https://oneapi-src.github.io/oneDNN/v2.6/
+// Operations for training, behind onednn.hpp. https://oneapi-src.github.io/oneDNN/v2.6/
 //
-// Scratchpads are the caller's (mode `user`): one buffer serves all operations. `convolution_auto`
-// with pinned activation layouts lets oneDNN choose Winograd for 3x3 convolutions where it has it
-// (AVX-512).
-#include "onednn.hpp"
-
-#include <dnnl.hpp>
-#include <unordered_map>
-#include <utility>
-#include <vector>
-
-#include "base/error.hpp"
+// `convolution_auto` with pinned activation layouts lets oneDNN choose Winograd for 3x3
+// convolutions where it has it (AVX-512).
+#include "onednn_detail.hpp"
 
 namespace lockstep::onednn {
 namespace {
-
-using Tag = dnnl::memory::format_tag;
-using Dims = dnnl::memory::dims;
-using Desc = dnnl::memory::desc;
-constexpr auto kF32 = dnnl::memory::data_type::f32;
-
-// Never destroyed: operations may outlive static objects of a plugin that is never closed.
-dnnl::engine& engine() {
-  static auto* const engine = new dnnl::engine(dnnl::engine::kind::cpu, 0);
-  return *engine;
-}
-
-dnnl::primitive_attr user_scratchpad() {
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  return attributes;
-}
-
-Tag activation_tag(Layout layout) {
-  switch (layout) {
-    case Layout::plain:
-      return Tag::nchw;
-    case Layout::nhwc:
-      return Tag::nhwc;
-    case Layout::nchw8c:
-      return Tag::nChw8c;
-    case Layout::nchw16c:
-      return Tag::nChw16c;
-  }
-  return Tag::undef;
-}
-
-constexpr int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
-
-// Where an argument of a primitive lies.
-struct Place {
-  enum Kind : uint8_t { input, output, workspace } kind;
-  int64_t at;  // number of the input or output; byte offset in the workspace
-};
-
-class Sequence final : public Operation {
- public:
-  using Bindings = std::vector<std::pair<int, std::pair<Desc, Place>>>;
-
-  explicit Sequence(std::string implementation) : implementation_(std::move(implementation)) {}
-
-  Place reserve(const Desc& desc) {
-    const Place place{Place::workspace, buffer_bytes_};
-    buffer_bytes_ += aligned(static_cast<int64_t>(desc.get_size()));
-    return place;
-  }
-
-  // A primitive's scratchpad lies behind all buffers; primitives take turns in using it.
-  void add(const dnnl::primitive& primitive, const Desc& scratchpad, const Bindings& bindings) {
-    Step step{primitive, {}, {}, -1};
-    for (const auto& [argument, binding] : bindings) {
-      dnnl::memory memory(binding.first, engine(), DNNL_MEMORY_NONE);
-      step.arguments.emplace(argument, memory);
-      step.places.emplace_back(memory, binding.second);
-    }
-    if (const auto bytes = static_cast<int64_t>(scratchpad.get_size()); bytes > 0) {
-      dnnl::memory memory(scratchpad, engine(), DNNL_MEMORY_NONE);
-      step.arguments.emplace(DNNL_ARG_SCRATCHPAD, memory);
-      step.scratchpad = static_cast<int>(step.places.size());
-      step.places.emplace_back(memory, Place{Place::workspace, 0});
-      scratchpad_bytes_ = std::max(scratchpad_bytes_, aligned(bytes));
-    }
-    steps_.push_back(std::move(step));
-  }
-
-  void add_reorder(const Desc& from, Place from_place, const Desc& to, Place to_place) {
-    const dnnl::reorder::primitive_desc reorder(engine(), from, engine(), to, user_scratchpad());
-    add(dnnl::reorder(reorder), reorder.scratchpad_desc(),
-        {{DNNL_ARG_FROM, {from, from_place}}, {DNNL_ARG_TO, {to, to_place}}});
-  }
-
-  void run(std::span<const void* const> inputs, std::span<void* const> outputs,
-           void* workspace) override {
-    try {
-      for (Step& step : steps_) {
-        for (size_t i = 0; i < step.places.size(); ++i) {
-          auto& [memory, place] = step.places[i];
-          const int64_t offset = static_cast<int>(i) == step.scratchpad ? buffer_bytes_ : place.at;
-          void* const address =
-              place.kind == Place::input ? const_cast<void*>(inputs[static_cast<size_t>(place.at)])
-              : place.kind == Place::output ? outputs[static_cast<size_t>(place.at)]
-                                            : static_cast<char*>(workspace) + offset;
-          // Setting an address zeroes the padded channels behind it: done once, for addresses stay.
-          if (memory.get_data_handle() != address) memory.set_data_handle(address, stream_);
-        }
-        step.primitive.execute(stream_, step.arguments);
-      }
-    } catch (const dnnl::error& e) {
-      fail(Failure::device, "oneDNN ", implementation_, ": ", e.what(), " while running");
-    }
-  }
-
-  int64_t workspace_bytes() const override { return buffer_bytes_ + scratchpad_bytes_; }
-  const std::string& implementation() const override { return implementation_; }
-
- private:
-  struct Step {
-    dnnl::primitive primitive;
-    std::unordered_map<int, dnnl::memory> arguments;
-    std::vector<std::pair<dnnl::memory, Place>> places;
-    int scratchpad;  // its number in places, or -1
-  };
-
-  std::string implementation_;
-  dnnl::stream stream_{engine()};
-  std::vector<Step> steps_;
-  int64_t buffer_bytes_ = 0;
-  int64_t scratchpad_bytes_ = 0;
-};
 
 // Where the primitive's format of a weight differs from the plain one, a buffer for it in the
 // workspace.
@@ -194,53 +72,12 @@ std::unique_ptr<Operation> grad_weight_sequence(const dnnl::primitive& primitive
   return sequence;
 }
 
-// The descriptors of one convolution: version 2's `desc` and `primitive_desc`.
-class Convolution {
- public:
-  Convolution(const ConvolutionShape& s, Layout x_layout, Layout y_layout)
-      : x({s.batch, s.x[0], s.x[1], s.x[2]}, kF32, activation_tag(x_layout)),
-        y({s.batch, s.y[0], s.y[1], s.y[2]}, kF32, activation_tag(y_layout)),
-        stride{s.stride[0], s.stride[1]},
-        padding{s.padding[0], s.padding[1]},
-        dilation{s.dilation[0] - 1, s.dilation[1] - 1} {
-    const Dims dims = s.groups == 1 ? Dims{s.y[0], s.x[0], s.kernel[0], s.kernel[1]}
-                                    : Dims{s.groups, s.y[0] / s.groups, s.x[0] / s.groups,
-                                           s.kernel[0], s.kernel[1]};
-    plain_weight = Desc(dims, kF32, s.groups == 1 ? Tag::oihw : Tag::goihw);
-    any_weight = Desc(dims, kF32, Tag::any);
-    if (s.bias) bias = Desc({s.y[0]}, kF32, Tag::a);  // else a zero descriptor: none
-  }
-
-  dnnl::convolution_forward::primitive_desc forward(const Desc& b) const {
-    return {dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training,
-                                            dnnl::algorithm::convolution_auto, x, any_weight, b, y,
-                                            stride, dilation, padding, padding),
-            user_scratchpad(), engine()};
-  }
-  dnnl::convolution_backward_data::primitive_desc grad_input() const {
-    return {dnnl::convolution_backward_data::desc(dnnl::algorithm::convolution_auto, x, any_weight,
-                                                  y, stride, dilation, padding, padding),
-            user_scratchpad(), engine(), forward({})};
-  }
-  dnnl::convolution_backward_weights::primitive_desc grad_weight() const {
-    return {
-        dnnl::convolution_backward_weights::desc(dnnl::algorithm::convolution_auto, x, any_weight,
-                                                 bias, y, stride, dilation, padding, padding),
-        user_scratchpad(), engine(), forward(bias)};
-  }
-
-  Desc x, y, bias, plain_weight, any_weight;
-
- private:
-  Dims stride, padding, dilation;
-};
-
 }  // namespace
 
 std::string ConvolutionShape::text() const {
   std::string text;
   const auto add = [&](int64_t value) { text += std::to_string(value) + ' '; };
-  add(batch), add(groups), add(bias);
+  add(batch), add(groups), add(bias), add(residual), add(relu);
   for (const auto* extents : {&x, &y}) {
     for (int64_t extent : *extents) add(extent);
   }
@@ -252,6 +89,7 @@ std::string ConvolutionShape::text() const {
 
 std::unique_ptr<Operation> convolution(Direction direction, const ConvolutionShape& shape, Layout x,
                                        Layout y) {
+  LS_ASSERT(direction != Direction::inference);
   try {
     const Convolution c(shape, x, y);
     if (direction == Direction::forward) {
@@ -278,6 +116,8 @@ std::string convolution_implementation(Direction direction, const ConvolutionSha
     switch (direction) {
       case Direction::forward:
         return c.forward(c.bias).impl_info_str();
+      case Direction::inference:
+        return c.inference().impl_info_str();
       case Direction::grad_input:
         return c.grad_input().impl_info_str();
       case Direction::grad_weight:

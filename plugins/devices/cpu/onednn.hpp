@@ -1,6 +1,6 @@
 // The one door to oneDNN (https://github.com/oneapi-src/oneDNN): convolutions, linear layers and
-// reorders as operations on Lockstep's tensors. Nothing else includes dnnl.hpp, so that a change of
-// its interface (the `desc` types of version 2 are gone in 3) stays in onednn.cpp.
+// reorders as operations on Lockstep's tensors. Nothing but onednn*.cpp includes dnnl.hpp, so that
+// a change of its interface (the `desc` types of version 2 are gone in 3) stays there.
 #pragma once
 
 #include <array>
@@ -13,7 +13,8 @@
 
 namespace lockstep::onednn {
 
-enum class Direction : uint8_t { forward, grad_input, grad_weight };
+// inference: forward with what follows fused in, weights packed once.
+enum class Direction : uint8_t { forward, grad_input, grad_weight, inference };
 
 struct ConvolutionShape {
   int64_t batch = 0;
@@ -25,6 +26,8 @@ struct ConvolutionShape {
   std::array<int64_t, 2> padding{};
   std::array<int64_t, 2> dilation{};
   bool bias = false;
+  bool residual = false;  // of inference: adds the result to what y holds
+  bool relu = false;      // of inference: comes last
 
   std::string text() const;  // a key for caches: equal texts, equal shapes
 };
@@ -35,6 +38,15 @@ struct LinearShape {
   int64_t in = 0;
   int64_t out = 0;
   bool bias = false;
+  bool relu = false;  // of inference
+};
+
+// What an operation works on; all but inputs and outputs is 64-byte aligned.
+struct OperationMemory {
+  std::span<const void* const> inputs;
+  std::span<void* const> outputs;
+  void* workspace = nullptr;  // Operation::workspace_bytes()
+  void* constants = nullptr;  // of PackedOperation
 };
 
 // Primitives that run one after another. Their arguments are Lockstep's inputs and outputs, in the
@@ -43,8 +55,7 @@ struct LinearShape {
 class Operation {
  public:
   virtual ~Operation() = default;
-  virtual void run(std::span<const void* const> inputs, std::span<void* const> outputs,
-                   void* workspace) = 0;
+  virtual void run(const OperationMemory& memory) = 0;
   virtual int64_t workspace_bytes() const = 0;
   virtual const std::string& implementation() const = 0;  // "jit_wino_4x3:avx512_core"
 };
@@ -54,6 +65,18 @@ class Operation {
 std::unique_ptr<Operation> convolution(Direction direction, const ConvolutionShape& shape, Layout x,
                                        Layout y);
 std::unique_ptr<Operation> linear(Direction direction, const LinearShape& shape);
+
+// A layer for evaluation. Its constants are the packed weight and, from `bias_offset` (in bytes)
+// on, the bias as it is.
+struct PackedOperation {
+  std::unique_ptr<Operation> pack;  // input w, plain -> constants
+  std::unique_ptr<Operation> run;   // input x, constants -> output y, added to what y holds where
+                                    // the shape has a residual
+  int64_t bias_offset = 0;
+};
+PackedOperation packed_convolution(const ConvolutionShape& shape, Layout x, Layout y);
+PackedOperation packed_linear(const LinearShape& shape);
+
 std::unique_ptr<Operation> reorder(const TensorType& from, const TensorType& to);
 
 // The implementation that convolution() would take; empty where oneDNN has none.

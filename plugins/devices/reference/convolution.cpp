@@ -3,6 +3,8 @@
 //
 //   y[n, o, oh, ow] = b[o] + sum over c, kh, kw of x[n, c, oh * stride - padding + kh * dilation,
 //   …] * w[o, c, kh, kw]
+#include <cmath>
+
 #include "kernels.hpp"
 
 namespace lockstep::reference {
@@ -58,25 +60,52 @@ double dot_at(const Convolution& conv, const float* x, const float* w, int64_t n
   return sum;
 }
 
+// y = finish(o, position in y, dot product) for every output.
+template <class Finish>
+void convolve(const Convolution& conv, const float* x, const float* w, float* y, Finish finish) {
+  for (int64_t n = 0; n < conv.y.samples; ++n) {
+    for (int64_t o = 0; o < conv.y.channels; ++o) {
+      for (int64_t oh = 0; oh < conv.y.height; ++oh) {
+        for (int64_t ow = 0; ow < conv.y.width; ++ow) {
+          const int64_t at = conv.y.at(n, o, oh, ow);
+          y[at] = static_cast<float>(finish(o, at, dot_at(conv, x, w, n, o, oh, ow)));
+        }
+      }
+    }
+  }
+}
+
 // x, w, [b] -> y
 std::unique_ptr<Kernel> make_conv2d(const KernelRequest& request, HostDevice&) {
   require_plain(request);
   const auto& attributes = request.attributes.as<Conv2dAttributes>();
   const Convolution conv(request.inputs[0], request.inputs[1], request.outputs[0], attributes);
   return make_kernel([conv, bias = attributes.bias](const KernelArguments& arguments) {
-    const float* x = input(arguments, 0);
-    const float* w = input(arguments, 1);
-    float* y = output(arguments, 0);
-    for (int64_t n = 0; n < conv.y.samples; ++n) {
-      for (int64_t o = 0; o < conv.y.channels; ++o) {
-        const double b = bias ? input(arguments, 2)[o] : 0.0;
-        for (int64_t oh = 0; oh < conv.y.height; ++oh) {
-          for (int64_t ow = 0; ow < conv.y.width; ++ow) {
-            y[conv.y.at(n, o, oh, ow)] = static_cast<float>(dot_at(conv, x, w, n, o, oh, ow) + b);
-          }
-        }
+    convolve(
+        conv, input(arguments, 0), input(arguments, 1), output(arguments, 0),
+        [&](int64_t o, int64_t, double dot) { return bias ? dot + input(arguments, 2)[o] : dot; });
+  });
+}
+
+// x, w, [residual], [b], [bn_w, bn_b, bn_mean, bn_var] -> y
+std::unique_ptr<Kernel> make_conv2d_inference(const KernelRequest& request, HostDevice&) {
+  require_plain(request);
+  const auto& a = request.attributes.as<Conv2dAttributes>();
+  const Convolution conv(request.inputs[0], request.inputs[1], request.outputs[0], a);
+  const size_t bias = a.residual ? 3 : 2;
+  const size_t bn = a.bias ? bias + 1 : bias;
+  return make_kernel([=](const KernelArguments& arguments) {
+    const auto finish = [&](int64_t o, int64_t at, double value) {
+      if (a.bias) value += input(arguments, bias)[o];
+      if (a.batch_norm) {
+        const double deviation = std::sqrt(input(arguments, bn + 3)[o] + a.epsilon);
+        value = (value - input(arguments, bn + 2)[o]) / deviation * input(arguments, bn)[o] +
+                input(arguments, bn + 1)[o];
       }
-    }
+      if (a.residual) value += input(arguments, 2)[at];
+      return a.relu && value < 0 ? 0.0 : value;
+    };
+    convolve(conv, input(arguments, 0), input(arguments, 1), output(arguments, 0), finish);
   });
 }
 
@@ -177,6 +206,7 @@ std::unique_ptr<Kernel> make_conv2d_grad_weight(const KernelRequest& request, Ho
 
 void add_convolution_kernels(HostKernelTable& table) {
   table.set("conv2d", make_conv2d);
+  table.set("conv2d_inference", make_conv2d_inference);
   table.set("conv2d_grad_input", make_conv2d_grad_input);
   table.set("conv2d_grad_weight", make_conv2d_grad_weight);
 }
