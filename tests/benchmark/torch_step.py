@@ -1,10 +1,13 @@
-"""Training steps in PyTorch's eager mode on one fixed batch of noise, driven through standard input.
+"""Training steps in PyTorch's eager mode on one fixed batch of noise, or evaluations by its frozen
+TorchScript, driven through standard input.
 
     python3 torch_step.py CASE THREADS nchw|channels_last
 
 Each line of input says how many steps to run; the answer is the seconds they took. A step is what
-it is in train_step.cpp: uint8 images to standardised floats, forward, mean cross-entropy, backward,
-SGD with momentum and weight decay (fused, the fastest there is), and the loss read.
+it is in step.cpp: uint8 images to standardised floats, forward, mean cross-entropy, backward,
+SGD with momentum and weight decay (fused, the fastest there is), and the loss read. An evaluation is
+uint8 images to logits, traced, frozen and optimised for inference, which folds batch norm into the
+convolutions and lets oneDNN choose its formats.
 """
 
 import sys
@@ -73,14 +76,21 @@ MODELS = {
 }
 
 
-def main():
-    name, threads, layout = sys.argv[1:]
-    case = CASES[name]
-    torch.set_num_threads(int(threads))
-    torch.manual_seed(1)
-    memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+class Standardized(nn.Module):
+    """A model of uint8 images."""
 
-    model = MODELS[name](case.classes).to(memory_format=memory_format).train()
+    def __init__(self, model, channels):
+        super().__init__()
+        self.model = model
+        self.register_buffer("scale", torch.full((channels, 1, 1), 1 / (255 * 0.25)))
+        self.register_buffer("shift", torch.full((channels, 1, 1), -0.5 / 0.25))
+
+    def forward(self, images):
+        return self.model(images.float().mul_(self.scale).add_(self.shift))
+
+
+def training_step(model, case, images):
+    model.train()
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=1e-4,
@@ -89,20 +99,44 @@ def main():
         weight_decay=5e-4,
         fused=True,
     )
-    channels = case.image[0]
-    images = torch.randint(0, 256, (case.batch_size, *case.image), dtype=torch.uint8)
-    images = images.contiguous(memory_format=memory_format)
     labels = torch.arange(case.batch_size) % case.classes
-    scale = torch.full((channels, 1, 1), 1 / (255 * 0.25))
-    shift = torch.full((channels, 1, 1), -0.5 / 0.25)
 
     def step():
-        x = images.float().mul_(scale).add_(shift)
-        loss = F.cross_entropy(model(x), labels)
+        loss = F.cross_entropy(model(images), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         return loss.item()
+
+    return step
+
+
+def evaluation_step(model, images):
+    with torch.no_grad():
+        traced = torch.jit.trace(model.eval(), images)
+        frozen = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
+        for _ in range(3):  # the first runs profile and compile
+            frozen(images)
+
+    def step():
+        with torch.no_grad():
+            frozen(images)
+
+    return step
+
+
+def main():
+    name, threads, layout = sys.argv[1:]
+    case = CASES[name]
+    torch.set_num_threads(int(threads))
+    torch.manual_seed(1)
+    memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+
+    model = MODELS[name.removesuffix("-evaluation")](case.classes)
+    model = Standardized(model.to(memory_format=memory_format), case.image[0])
+    images = torch.randint(0, 256, (case.batch_size, *case.image), dtype=torch.uint8)
+    images = images.contiguous(memory_format=memory_format)
+    step = evaluation_step(model, images) if case.evaluation else training_step(model, case, images)
 
     for line in sys.stdin:
         started = time.perf_counter()

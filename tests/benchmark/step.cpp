@@ -1,9 +1,9 @@
-// Training steps of a recipe's model on one fixed batch of noise, driven line by line through
-// standard input:
+// Training steps of a recipe's model, or evaluations, on one fixed batch of noise, driven line by
+// line through standard input:
 //
-//   benchmark_train_step RECIPE CHANNELS HEIGHT WIDTH CLASSES [KEY=VALUE …]
+//   benchmark_step training|evaluation RECIPE CHANNELS HEIGHT WIDTH CLASSES [KEY=VALUE …]
 //
-//   STEPS          runs so many steps and prints the seconds they took
+//   STEPS          runs so many and prints the seconds they took
 //   profile STEPS  the same, and prints what each launch took as one line of JSON
 //
 // Between lines it sleeps, so that another program can be measured in turn with it
@@ -31,6 +31,7 @@ namespace lockstep {
 namespace {
 
 struct Arguments {
+  Mode mode = Mode::training;
   std::string recipe;
   Shape image;
   int64_t classes = 0;
@@ -78,6 +79,7 @@ PlanRequest request_for(const Recipe& recipe, const Arguments& arguments, Regist
   data.std = recipe.data.std;
   PlanRequest request = plan_request(recipe, data, registry);
   request.batch_size = recipe.train.global_batch_size;
+  request.mode = arguments.mode;
   return request;
 }
 
@@ -90,13 +92,14 @@ class Bench {
         optimizer_(
             registry_.find_optimizer(recipe_.optimizer.name).make(recipe_.optimizer.options)),
         request_(request_for(recipe_, arguments, registry_)),
-        state_(*device_, parameter_layout(request_, Mode::training, registry_, *device_),
-               optimizer_->slots(), 1, true),
+        state_(*device_, parameter_layout(request_, request_.mode, registry_, *device_),
+               optimizer_->slots(), 1, is_training()),
         plan_(compile(request_, registry_, *device_, state_.layout)),
         executor_(*device_, state_, *communication_),
         noise_(request_.batch_size, arguments.image, arguments.classes) {
     state_.initialize({.seed = recipe_.seed});
     executor_.attach(plan_, arguments.image);
+    if (!is_training()) return;
     executor_.prepare_update(plan_update(state_.layout, recipe_.optimizer.name, optimizer_,
                                          recipe_.optimizer.decay_norm_and_bias,
                                          recipe_.train.clip_grad_norm));
@@ -105,20 +108,7 @@ class Bench {
   // Seconds for so many steps.
   double run(int64_t steps) {
     const auto started = std::chrono::steady_clock::now();
-    for (int64_t i = 0; i < steps; ++i) {
-      ++step_;
-      // A small rate: noise is not to be learnt, and numbers are to stay ordinary.
-      const Executor::StepContext context{.update = {.lr = 1e-4F, .step = step_},
-                                          .step = step_,
-                                          .seed = recipe_.seed,
-                                          .global_samples = request_.batch_size};
-      executor_.train_step(
-          context,
-          [&](int64_t) {
-            return Executor::Shard{&plan_, noise_.batch()};
-          },
-          [](const Batch&) {});
-    }
+    for (int64_t i = 0; i < steps; ++i) is_training() ? train() : evaluate();
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   }
 
@@ -149,11 +139,30 @@ class Bench {
       const Node& node = plan_.node(launch);
       if (launch.kernel != nullptr) add(node.label, node.op, launch.kernel->implementation());
     }
-    add("update", "update", "");
+    if (is_training()) add("update", "update", "");
     return result.dump();
   }
 
  private:
+  bool is_training() const { return request_.mode == Mode::training; }
+
+  void train() {
+    ++step_;
+    // A small rate: noise is not to be learnt, and numbers are to stay ordinary.
+    const Executor::StepContext context{.update = {.lr = 1e-4F, .step = step_},
+                                        .step = step_,
+                                        .seed = recipe_.seed,
+                                        .global_samples = request_.batch_size};
+    executor_.train_step(
+        context,
+        [&](int64_t) {
+          return Executor::Shard{&plan_, noise_.batch()};
+        },
+        [](const Batch&) {});
+  }
+
+  void evaluate() { executor_.evaluate(plan_, noise_.batch()); }
+
   Registry registry_;
   Recipe recipe_;
   std::unique_ptr<CommunicationThread> communication_;
@@ -190,19 +199,23 @@ int serve(const Arguments& arguments) {
 }  // namespace lockstep
 
 int main(int argc, char** argv) {
-  if (argc < 6) {
-    fmt::print(stderr, "benchmark_train_step RECIPE CHANNELS HEIGHT WIDTH CLASSES [KEY=VALUE …]\n");
+  const std::string mode = argc < 2 ? "" : argv[1];
+  if (argc < 7 || (mode != "training" && mode != "evaluation")) {
+    fmt::print(stderr,
+               "benchmark_step training|evaluation RECIPE CHANNELS HEIGHT WIDTH CLASSES "
+               "[KEY=VALUE …]\n");
     return 2;
   }
   try {
     lockstep::Arguments arguments{
-        .recipe = argv[1],
-        .image = {std::stoll(argv[2]), std::stoll(argv[3]), std::stoll(argv[4])},
-        .classes = std::stoll(argv[5]),
-        .sets = {argv + 6, argv + argc}};
+        .mode = mode == "training" ? lockstep::Mode::training : lockstep::Mode::evaluation,
+        .recipe = argv[2],
+        .image = {std::stoll(argv[3]), std::stoll(argv[4]), std::stoll(argv[5])},
+        .classes = std::stoll(argv[6]),
+        .sets = {argv + 7, argv + argc}};
     return lockstep::serve(arguments);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "benchmark_train_step: {}\n", error.what());
+    fmt::print(stderr, "benchmark_step: {}\n", error.what());
     return 1;
   }
 }
