@@ -19,6 +19,9 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> kno
 // "a, b or c"
 std::string list_words(std::span<const std::string> words, std::string_view last = " or ");
 
+// A field of a CSV line, quoted where need be (RFC 4180).
+std::string csv_field(std::string_view text);
+
 std::string bytes_text(int64_t bytes);      // "12.3 MiB"
 std::string count_text(int64_t count);      // "11,689,512"
 std::string duration_text(double seconds);  // "1:02:03", "2:03", "4.5 s"

@@ -1,28 +1,28 @@
 // lockstep evaluate CHECKPOINT: loss and accuracy on the test set, by the recipe inside the
-// checkpoint.
+// checkpoint; or of --weights FILE --model NAME.
 #include <fmt/format.h>
 
+#include "base/log.hpp"
 #include "base/text.hpp"
-#include "checkpoint/checkpoint.hpp"
 #include "cli/command.hpp"
-#include "recipe/recipe.hpp"
+#include "train/evaluation_details.hpp"
 #include "train/evaluator.hpp"
-#include "train/session.hpp"
-#include "train/snapshot.hpp"
+#include "train/network.hpp"
 
 namespace lockstep {
 namespace {
 
 struct EvaluateArguments {
   std::string checkpoint;
+  std::string weights;
+  std::string model;
   std::vector<std::string> sets;
+  std::string details;  // a folder; empty: none
+  int64_t top = 5;
   bool json = false;
-};
 
-Recipe recipe_of_checkpoint(const EvaluateArguments& arguments, Registry& registry) {
-  const Checkpoint header = load_checkpoint_header(arguments.checkpoint);
-  return parse_recipe(header.recipe, arguments.checkpoint + ":/recipe", arguments.sets, registry);
-}
+  NetworkSource source() const { return {weights.empty() ? checkpoint : weights, model, sets}; }
+};
 
 // The samples of a training batch on each rank: evaluation takes batches about as large.
 int64_t training_batch(const Session& session) {
@@ -31,49 +31,74 @@ int64_t training_batch(const Session& session) {
   return (train.global_batch_size + shards - 1) / shards;
 }
 
-void require_same_classes(const Checkpoint& checkpoint, const OpenedData& data) {
-  if (checkpoint.classes.empty() || checkpoint.classes == data.class_names) return;
+void require_same_classes(const Weights& weights, const OpenedData& data) {
+  if (weights.classes.empty() || weights.classes == data.class_names) return;
   fail(Failure::data, "evaluate: the classes of the dataset are not those of the checkpoint (",
-       data.class_names.size(), " and ", checkpoint.classes.size(),
+       data.class_names.size(), " and ", weights.classes.size(),
        " of them, or other names or order); evaluate on the dataset it was trained for");
 }
 
-void print_result(const Evaluation& result, bool as_json) {
+void print_result(const Evaluation& result, const EvaluationDetails& details, bool as_json) {
+  const double top = static_cast<double>(details.top_hits()) /
+                     static_cast<double>(std::max<int64_t>(details.samples(), 1));
+  const bool other_top = details.top() != 5 && details.top() != 1;
+  const std::string key = fmt::format("top{}", details.top());
   if (as_json) {
-    const nlohmann::ordered_json json{{"loss", result.loss},
-                                      {"top1", result.top1},
-                                      {"top5", result.top5},
-                                      {"samples", result.samples}};
+    nlohmann::ordered_json json{
+        {"loss", result.loss}, {"top1", result.top1}, {"top5", result.top5}};
+    if (other_top) json[key] = top;
+    json["samples"] = result.samples;
     print_out(json.dump() + "\n");
   } else {
-    print_out(fmt::format("loss {:.4f}  top1 {:.2f}%  top5 {:.2f}%  {} samples  {}\n", result.loss,
-                          100 * result.top1, 100 * result.top5, count_text(result.samples),
-                          duration_text(result.seconds)));
+    print_out(fmt::format("loss {:.4f}  top1 {:.2f}%  top5 {:.2f}%{}  {} samples  {}\n",
+                          result.loss, 100 * result.top1, 100 * result.top5,
+                          other_top ? fmt::format("  {} {:.2f}%", key, 100 * top) : "",
+                          count_text(result.samples), duration_text(result.seconds)));
   }
 }
 
+void write_details(const EvaluationDetails& details, const std::filesystem::path& folder,
+                   const OpenedData& data) {
+  details.write(folder, data.class_names, *data.test);
+  std::vector<int64_t> counts;
+  for (int64_t label = 0; label < details.classes(); ++label) {
+    for (int64_t guess = 0; guess < details.classes(); ++guess) {
+      counts.push_back(details.count(label, guess));
+    }
+  }
+  log::info("per_class.csv, confusion_matrix.csv and mistakes.csv are in " +
+            folder.string());
+}
+
 int evaluate(const EvaluateArguments& arguments) {
+  if (arguments.checkpoint.empty() == arguments.weights.empty()) {
+    fail(Failure::usage, "evaluate: expected either a checkpoint or --weights FILE");
+  }
   Registry registry;
-  Recipe recipe = load_recipe_on_ranks([&] { return recipe_of_checkpoint(arguments, registry); });
+  const NetworkSource source = arguments.source();
+  Recipe recipe = load_recipe_on_ranks([&] { return network_recipe(source, {}, registry); });
   Session session(std::move(recipe), registry, arguments.json);
   return run_on_ranks(session, [&] {
     session.open(DataUse::evaluate);
+    const Weights weights = read_weights(source.path);
+    require_same_classes(weights, session.data);
     const PlanRequest request = plan_request(session.recipe, session.data, registry);
     State state(*session.device,
                 parameter_layout(request, Mode::evaluation, registry, *session.device), 0, 1,
                 false);
-    if (session.is_first()) {
-      const Checkpoint checkpoint = load_checkpoint(arguments.checkpoint);
-      require_same_classes(checkpoint, session.data);
-      restore_snapshot(state, checkpoint, {}, false, arguments.checkpoint);
-    }
-    broadcast_state(state, *session.communication);
+    load_network(state, weights, request, session);
 
     PlanCache plans(request, registry, *session.device, state.layout);
     Executor executor(*session.device, state, *session.communication);
     Evaluator evaluator(session, *session.data.test, plans, executor, training_batch(session));
-    const Evaluation result = evaluator.run();
-    if (session.is_first()) print_result(result, arguments.json);
+    EvaluationDetails details(session.data.classes, arguments.top);
+    const Evaluation result = evaluator.run(
+        [&](const Batch& batch, std::span<const float> logits) { details.add(batch, logits); });
+    details.gather(*session.communication);
+    if (session.is_first()) {
+      print_result(result, details, arguments.json);
+      if (!arguments.details.empty()) write_details(details, arguments.details, session.data);
+    }
     return 0;
   });
 }
@@ -85,11 +110,18 @@ void add_evaluate(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("evaluate", "Measure a checkpoint on the test set");
   command
       ->add_option("checkpoint", arguments->checkpoint,
-                   "A checkpoint, such as RUN/checkpoints/best.h5")
-      ->required();
+                   "A checkpoint, such as RUN/checkpoints/best.h5");
+  command->add_option("--weights", arguments->weights,
+                      "In its place: weights in a .pth, .safetensors or checkpoint file");
+  command->add_option("--model", arguments->model,
+                      "What the weights are for; options by --set model.depth=50");
   command->add_option("--set", arguments->sets, "Change a key of its recipe: --set data.path=…")
       ->allow_extra_args(false)
       ->type_name("KEY=VALUE");
+  command->add_option("--top", arguments->top, "Count hits among so many first guesses, too")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--details", arguments->details,
+                      "Write accuracy by class, the confusion matrix and the worst mistakes here");
   command->add_flag("--json", arguments->json, "Print JSON: loss, top1, top5, samples");
   command->callback(
       [arguments, &context] { context.run = [arguments] { return evaluate(*arguments); }; });

@@ -64,6 +64,8 @@ class Dataset {
   // Writes sample `index` into `image` and returns its class. Called by several workers at once;
   // allocates nothing once `image` is large enough. Throws Error{data} naming file and record.
   virtual int64_t read(int64_t index, Image& image) const = 0;
+  // What people know the sample by: its file, or its number.
+  virtual std::string sample_name(int64_t index) const { return std::to_string(index); }
 };
 
 // A random or fixed change of a picture. Constant: workers share it.

@@ -96,21 +96,21 @@ void split_off_validation(const Recipe& recipe, OpenedData& data) {
 
 }  // namespace
 
-std::string resolve_data_path(const std::string& given) {
+std::string resolve_data_path(const std::string& given, std::string_view key, Failure failure) {
   if (given.empty()) return given;
   const fs::path path(given);
   if (is_there(path)) return given;
-  if (path.is_absolute()) fail(Failure::data, "data.path: ", given, " does not exist");
+  if (path.is_absolute()) fail(failure, key, ": ", given, " does not exist");
   const fs::path relative = given.starts_with("data/") ? fs::path(given.substr(5)) : path;
   const char* root = std::getenv("LOCKSTEP_DATA");
   const bool has_root = root != nullptr && *root != '\0';
   const fs::path second = has_root ? fs::path(root) / relative : fs::path();
   if (has_root && is_there(second)) return second.string();
   std::error_code ignored;
-  fail(Failure::data, "data.path: found neither ", fs::absolute(path, ignored).string(), " nor ",
+  fail(failure, key, ": found neither ", fs::absolute(path, ignored).string(), " nor ",
        has_root ? second.string()
                 : "$LOCKSTEP_DATA/" + relative.string() + " (LOCKSTEP_DATA is not set)",
-       "; expected the dataset's folder; set data.path or LOCKSTEP_DATA to where it is");
+       "; expected what it names; set ", key, " or LOCKSTEP_DATA to where it is");
 }
 
 OpenedData open_data(const Recipe& recipe, Registry& registry, DataUse use) {
@@ -129,7 +129,7 @@ OpenedData open_data(const Recipe& recipe, Registry& registry, DataUse use) {
   }
   data.classes = spec.classes;
   data.class_names = spec.class_names;
-  data.image = spec.image;
+  data.image = data.source_image = spec.image;
   Shape eval_image = spec.image;
   data.train_transforms = make_transforms(recipe.data.train_transforms, registry, data.image);
   data.eval_transforms = make_transforms(recipe.data.eval_transforms, registry, eval_image);

@@ -26,7 +26,8 @@ struct OpenedData {
   std::vector<std::unique_ptr<Transform>> train_transforms;
   std::vector<std::unique_ptr<Transform>> eval_transforms;  // of validation and test
 
-  Shape image;  // (C, H, W) after the transforms, in training and evaluation
+  Shape source_image;  // (C, H, W) before the transforms; H = W = 0: pictures differ in size
+  Shape image;         // (C, H, W) after the transforms, in training and evaluation
   int64_t classes = 0;
   std::vector<std::string> class_names;
   std::vector<double>
@@ -40,8 +41,9 @@ struct OpenedData {
 OpenedData open_data(const Recipe& recipe, Registry& registry, DataUse use = DataUse::train);
 
 // An absolute path as it is; a relative one in the working directory or, without a leading "data/",
-// in $LOCKSTEP_DATA. Throws Error{data} that names the places where it is not. An empty path stays
-// empty.
-std::string resolve_data_path(const std::string& path);
+// in $LOCKSTEP_DATA. Throws Error{failure} that names the places where it is not. An empty path
+// stays empty. `key`: that of the recipe, for the message.
+std::string resolve_data_path(const std::string& path, std::string_view key = "data.path",
+                              Failure failure = Failure::data);
 
 }  // namespace lockstep

@@ -20,6 +20,9 @@ class Subset final : public Dataset {
   int64_t read(int64_t index, Image& image) const override {
     return whole_->read(indices_[static_cast<size_t>(index)], image);
   }
+  std::string sample_name(int64_t index) const override {
+    return whole_->sample_name(indices_[static_cast<size_t>(index)]);
+  }
 
  private:
   std::shared_ptr<const Dataset> whole_;

@@ -158,9 +158,14 @@ ValueId GraphRewriter::operator()(ValueId source) const {
   return map_[static_cast<size_t>(source.node)][static_cast<size_t>(source.port)];
 }
 
-// Outputs that the pass set itself stay; all others follow their values.
+void GraphRewriter::drop_output(Role role, std::string_view name) {
+  dropped_.emplace(role, std::string(name));
+}
+
+// Outputs that the pass set itself stay; all others but the dropped ones follow their values.
 Graph GraphRewriter::finish() {
   for (const Output& output : source_.outputs()) {
+    if (dropped_.contains({output.role, output.name})) continue;
     if (target_.find_output(output.role, output.name) != nullptr) continue;
     target_.output(output.role, output.name, (*this)(output.value));
   }

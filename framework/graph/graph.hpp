@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -167,12 +168,15 @@ class GraphRewriter {
   void replace(ValueId source, ValueId target);
   ValueId operator()(ValueId source) const;  // its place in the target; an invalid id stays so
   Value value(ValueId source) { return {&target_, (*this)(source)}; }
+  // The target will not have this output of the source.
+  void drop_output(Role role, std::string_view name);
   Graph finish();
 
  private:
   const Graph& source_;
   Graph target_;
   std::vector<std::vector<ValueId>> map_;
+  std::set<std::pair<Role, std::string>> dropped_;
 };
 
 // One line per node: "%12 = batch_norm relu=true %11 %w3 %b4 -> f32(128, 64, 32, 32)   #

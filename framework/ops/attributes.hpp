@@ -4,54 +4,54 @@
 // Images are (N, C, H, W). `f32` unless said otherwise. "[b]" is an optional input, present as the
 // attribute says.
 //
-//   op                          inputs -> outputs
-//   normalize                   image u8 -> y = (image / 255 - mean[c]) / std[c]
-//   conv2d                      x, w (O, C/groups, kh, kw), [b (O)] -> y
-//   conv2d_grad_input           dy, w -> dx
-//   conv2d_grad_weight          x, dy -> dw, [db]
-//   conv2d_inference            x, w, [residual], [b], [bn_w, bn_b, bn_mean, bn_var: if
-//   batch_norm] -> y = relu?(batch_norm_inference?(conv2d(x, w, b)) + residual?)
-//   linear                      x (N, K), w (O, K), [b (O)] -> y (N, O)
-//   linear_inference            x, w, [b] -> y = relu?(linear(x, w, b))
-//                               of both: all inputs but x and residual are parameters or buffers,
-//                               so that kernels may keep what follows from them
-//                               (Kernel::update_constants)
-//   linear_grad_input           dy, w -> dx
-//   linear_grad_weight          x, dy -> dw, [db]
-//   batch_norm                  x, w (C), b (C), [residual] -> y, mean (C), variance (C, biased)
-//                               y = relu?((x - mean) / sqrt(variance + epsilon) * w + b +
-//                               residual?)
-//   batch_norm_grad             x, dy, mean, variance, w, [y: if relu] -> dx, dw, db, [dresidual]
-//                               where relu: dy counts only where y > 0
-//   batch_norm_inference        x, w, b, running_mean, running_var, [residual] -> y
-//   batch_statistics            mean, variance, fraction (), [moments] -> mean * fraction, variance
-//   * n/(n-1) * fraction
-//                               n: attribute count, or the last element of moments; n = 1 leaves
-//                               the variance as it is
-//   batch_moments               x -> f64 (2C + 1): sums, sums of squares, count (synchronised batch
-//   norm) batch_norm_apply            x, moments, w, b -> y, mean, variance batch_norm_grad_sums x,
-//   dy, mean, variance -> f64 (2C): sums of dy, of dy * x_hat; dw (C), db (C) batch_norm_grad_apply
-//   x, dy, mean, variance, w, sums, moments -> dx all_reduce                  v (f32 or f64) -> v
-//   summed over all ranks relu, sigmoid, tanh, …      x -> y;   NAME_grad: y, dy -> dx (registered
-//   as pointwise functors) add                         a, b -> a + b scale                       x
-//   -> factor * x (any shape) concat                      x0, x1, … -> along channels
-//   slice_channels              x -> x[:, begin : begin + count]
-//   pad_channels                x -> zeros before and after the channels
-//   subsample                   x -> x[:, :, ::stride, ::stride];   subsample_grad: dy -> dx (zeros
-//   between) max_pool2d                  x -> y, index u8 (N, C, H', W'): position kh * kernel_w +
-//   kw of the first maximum max_pool2d_grad             dy, index -> dx avg_pool2d x -> y;
-//   avg_pool2d_grad: dy -> dx adaptive_avg_pool2d         x -> y (PyTorch's bins);
-//   adaptive_avg_pool2d_grad: dy -> dx reshape                     x plain -> same elements,
-//   another shape dropout                     x, random_key f64?(see step_block.hpp) i64 (2),
-//   indices i64 (N) -> y; its own gradient softmax_cross_entropy       logits (N, K), labels i32
-//   (N), weights (N) -> loss (), losses (N), probabilities (N, K)
-//                               losses are per sample, not weighted; loss = sum of weight * loss
+// clang-format off
+//   op                      inputs -> outputs
+//   normalize               image u8 -> y = (image / 255 - mean[c]) / std[c]
+//   conv2d                  x, w (O, C/groups, kh, kw), [b (O)] -> y
+//   conv2d_grad_input       dy, w -> dx
+//   conv2d_grad_weight      x, dy -> dw, [db]
+//   conv2d_inference        x, w, [residual], [b], [bn_w, bn_b, bn_mean, bn_var: if batch_norm]
+//                           -> y = relu?(batch_norm_inference?(conv2d(x, w, b)) + residual?)
+//   linear                  x (N, K), w (O, K), [b (O)] -> y (N, O)
+//   linear_inference        x, w, [b] -> y = relu?(linear(x, w, b))
+//                           of both: all inputs but x and residual are parameters or buffers, so that kernels may
+//                           keep what follows from them (Kernel::update_constants)
+//   linear_grad_input       dy, w -> dx
+//   linear_grad_weight      x, dy -> dw, [db]
+//   batch_norm              x, w (C), b (C), [residual] -> y, mean (C), variance (C, biased)
+//                           y = relu?((x - mean) / sqrt(variance + epsilon) * w + b + residual?)
+//   batch_norm_grad         x, dy, mean, variance, w, [y: if relu] -> dx, dw, db, [dresidual]
+//                           where relu: dy counts only where y > 0
+//   batch_norm_inference    x, w, b, running_mean, running_var, [residual] -> y
+//   batch_statistics        mean, variance, fraction (), [moments]
+//                           -> mean * fraction, variance * n / (n - 1) * fraction
+//                           n: attribute count, or the last element of moments; n = 1 leaves the variance
+//   batch_moments           x -> f64 (2C + 1): sums, sums of squares, count (synchronised batch norm)
+//   batch_norm_apply        x, moments, w, b -> y, mean, variance
+//   batch_norm_grad_sums    x, dy, mean, variance -> f64 (2C): sums of dy, of dy * x_hat; dw (C), db (C)
+//   batch_norm_grad_apply   x, dy, mean, variance, w, sums, moments -> dx
+//   all_reduce              v (f32 or f64) -> v summed over all ranks
+//   relu, sigmoid, tanh, …  x -> y;   NAME_grad: y, dy -> dx (registered as pointwise functors)
+//   add                     a, b -> a + b
+//   scale                   x -> factor * x (any shape)
+//   concat                  x0, x1, … -> along channels
+//   slice_channels          x -> x[:, begin : begin + count]
+//   pad_channels            x -> zeros before and after the channels
+//   subsample               x -> x[:, :, ::stride, ::stride];   subsample_grad: dy -> dx (zeros between)
+//   max_pool2d              x -> y, index u8 (N, C, H', W'): position kh * kernel_w + kw of the first maximum
+//   max_pool2d_grad         dy, index -> dx
+//   avg_pool2d              x -> y;   avg_pool2d_grad: dy -> dx
+//   adaptive_avg_pool2d     x -> y (PyTorch's bins);   adaptive_avg_pool2d_grad: dy -> dx
+//   reshape                 x plain -> same elements, another shape
+//   dropout                 x, random_key i64 (2) (plan/step_block.hpp), indices i64 (N) -> y; its own gradient
+//   softmax_cross_entropy   logits (N, K), labels i32 (N), weights (N)
+//                           -> loss (), losses (N), probabilities (N, K)
+//                           losses are per sample, not weighted; loss = sum of weight * loss
 //   softmax_cross_entropy_grad  probabilities, labels, weights, d_loss () -> d_logits
-//   classification_metrics      logits, labels, weights, losses -> f64 (4): sum of weight * loss,
-//   sum of weights,
-//                               weighted counts of top-1 and top-5 hits (ties go to the lower
-//                               class; NaN never hits)
-//   reorder                     x -> x in the layout of the output type
+//   classification_metrics  logits, labels, weights, losses -> f64 (4): sum of weight * loss, sum of weights,
+//                           weighted counts of top-1 and top-5 hits (ties go to the lower class; NaN never hits)
+//   reorder                 x -> x in the layout of the output type
+// clang-format on
 #pragma once
 
 #include <array>

@@ -65,6 +65,32 @@ std::vector<Value> gradient(const GradientContext& c) {
   return gradients;
 }
 
+// With constant moments batch norm is linear: by x its gradient is the op itself without shift. The
+// moments are constants.
+std::vector<Value> gradient_inference(const GradientContext& c) {
+  const auto& a = c.attributes<BatchNormAttributes>();
+  const auto plain = Attributes::of(BatchNormAttributes{.epsilon = a.epsilon});
+  const Value x = c.inputs[0], w = c.inputs[1], b = c.inputs[2];
+  const Value mean = c.inputs[3], variance = c.inputs[4];
+  const Value dy = a.relu ? c.apply("relu_grad", {c.outputs[0], c.d_outputs[0]}, {}, "grad_relu")
+                          : c.d_outputs[0];
+  std::vector<Value> gradients(c.inputs.size());
+  if (c.needed[1] || c.needed[2]) {  // as in training, whatever the moments are
+    const Value sums = c.apply("batch_norm_grad", {x, dy, mean, variance, w}, plain, "grad_affine");
+    gradients[1] = {&c.graph, {sums.id().node, 1}};
+    gradients[2] = {&c.graph, {sums.id().node, 2}};
+  }
+  if (c.needed[0]) {
+    const auto zero = Attributes::of(ScaleAttributes{0});
+    const Value no_bias = c.apply("scale", {b}, zero, "grad_no_bias");
+    const Value no_mean = c.apply("scale", {mean}, zero, "grad_no_mean");
+    gradients[0] =
+        c.apply("batch_norm_inference", {dy, w, no_bias, no_mean, variance}, plain, "grad");
+  }
+  if (a.residual && c.needed[5]) gradients[5] = dy;
+  return gradients;
+}
+
 }  // namespace
 
 void describe(Options<BatchNormAttributes>& o) {
@@ -84,8 +110,9 @@ void add_batch_norm(OpRegistry& ops) {
            .infer = infer_grad,
            .in_place = {{.input = 1, .output = 0}, {.input = 1, .output = 3}}});
   ops.add({.name = "batch_norm_inference",
-           .help = "normalises each channel by the running moments; not differentiable",
+           .help = "normalises each channel by the running moments",
            .infer = infer_inference,
+           .gradient = gradient_inference,
            .in_place = {{.input = 0, .output = 0}, {.input = 5, .output = 0}}});
 }
 

@@ -1,7 +1,8 @@
 // The passes: each is a function Graph -> Graph, or Graph -> facts, in a file of its own, tested
 // alone.
 //
-// compile() runs them in this order: synchronize_batch_norm or fold_batch_norm, fuse,
+// compile() runs them in this order: freeze_batch_norm, cut_at_features, synchronize_batch_norm (in
+// training) or fold_batch_norm (in evaluation), fuse,
 // differentiate, assign_layouts, order_launches, insert_all_reduce, plan_memory.
 #pragma once
 
@@ -18,6 +19,17 @@ namespace lockstep {
 
 class Device;
 struct ParameterLayout;
+
+// batch_norm -> batch_norm_inference where neither its weight nor its bias is trainable. Must run
+// before the passes that rewrite batch norms.
+Graph freeze_batch_norm(const Graph& graph,
+                        const std::function<bool(std::string_view name)>& trainable);
+
+// The output `features` becomes an input of this name; what leads to it goes. Throws Error{usage}
+// where the features are not constant or something else needs the picture. Must run after
+// freeze_batch_norm.
+Graph cut_at_features(const Graph& graph,
+                      const std::function<bool(std::string_view name)>& trainable);
 
 // batch_norm -> batch_moments, all_reduce, batch_norm_apply: the moments of the global batch (Peng
 // et al., arXiv:1711.07240, section 3.2). Must run before fuse.

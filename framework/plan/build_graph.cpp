@@ -68,15 +68,24 @@ Graph build_graph(const PlanRequest& request, const OpRegistry& ops) {
   return graph;
 }
 
+int64_t count_features(const PlanRequest& request, const OpRegistry& ops) {
+  const Graph graph = build_graph(request, ops);
+  const Output* features = graph.find_output(Role::features);
+  if (features == nullptr) {
+    fail(Failure::usage, "features: this model does not say which value they are");
+  }
+  return graph.type(features->value).shape[1];
+}
+
 Graph transform_graph(const PlanRequest& request, const OpRegistry& ops, const Supports& supports) {
   Graph graph = build_graph(request, ops);
-  if (request.sync_batch_norm && request.mode == Mode::training) {
-    graph = synchronize_batch_norm(graph);
-  }
-  if (request.mode == Mode::evaluation) graph = fold_batch_norm(graph, supports);
+  const bool training = request.mode == Mode::training;
+  if (training) graph = freeze_batch_norm(graph, request.trainable);
+  if (request.features > 0) graph = cut_at_features(graph, request.trainable);
+  if (training && request.sync_batch_norm) graph = synchronize_batch_norm(graph);
+  if (!training) graph = fold_batch_norm(graph, supports);
   graph = fuse(graph, supports);
-  if (request.mode == Mode::training) graph = differentiate(graph, request.trainable);
-  return graph;
+  return training ? differentiate(graph, request.trainable) : std::move(graph);
 }
 
 }  // namespace lockstep

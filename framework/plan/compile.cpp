@@ -19,7 +19,7 @@ bool is_memory(const Node& node) {
 }
 
 Address address_of_input(const std::string& name, const BatchLayout& batch) {
-  if (name == "image") return {Arena::batch, batch.images};
+  if (name == "image" || name == "features") return {Arena::batch, batch.images};
   if (name == "labels") return {Arena::batch, batch.labels};
   if (name == "weights") return {Arena::batch, batch.weights};
   if (name == "indices") return {Arena::batch, batch.indices};
@@ -27,8 +27,8 @@ Address address_of_input(const std::string& name, const BatchLayout& batch) {
   if (name == "loss_scale") return {Arena::step, offsetof(StepBlock, loss_scale)};
   if (name == "shard_fraction") return {Arena::step, offsetof(StepBlock, shard_fraction)};
   fail(Failure::usage, "input '", name,
-       "': no such input; known are image, labels, weights, indices, ",
-       "random_key, loss_scale and shard_fraction");
+       "': no such input; known are image, features, labels, weights, ",
+       "indices, random_key, loss_scale and shard_fraction");
 }
 
 // What lies outside the activations arena.
@@ -72,9 +72,9 @@ std::unique_ptr<Kernel> prepare_kernel(const Graph& graph, const Node& node,
 
 }  // namespace
 
-BatchLayout batch_layout(int64_t capacity, const Shape& image) {
+BatchLayout batch_layout(int64_t capacity, const Shape& sample) {
   BatchLayout layout{};
-  layout.labels = aligned(capacity * image.numel());
+  layout.labels = aligned(capacity * sample.numel());
   layout.weights = layout.labels + aligned(capacity * size_of(DType::i32));
   layout.indices = layout.weights + aligned(capacity * size_of(DType::f32));
   layout.bytes = layout.indices + aligned(capacity * size_of(DType::i64));
@@ -95,11 +95,10 @@ Plan compile(const PlanRequest& request, const Registry& registry, Device& devic
             {},
             0,
             0,
-            {},
             {}};
   const Graph& graph = plan.graph;
   plan.memory = plan_memory(
-      graph, fixed_addresses(graph, layout, batch_layout(request.batch_size, request.image)));
+      graph, fixed_addresses(graph, layout, batch_layout(request.batch_size, request.sample())));
   if (request.mode == Mode::training) {
     plan.buckets = insert_all_reduce(graph, layout, request.bucket_bytes);
   }
@@ -128,7 +127,6 @@ Plan compile(const PlanRequest& request, const Registry& registry, Device& devic
   for (Bucket& bucket : plan.buckets)
     bucket.after = launch_of_node[static_cast<size_t>(bucket.after)];
   plan.metrics = plan.memory.addresses.at(graph.find_output(Role::metrics)->value);
-  plan.logits = plan.memory.addresses.at(graph.find_output(Role::logits)->value);
   return plan;
 }
 

@@ -76,6 +76,27 @@ const BufferSlot* ParameterLayout::find_buffer(std::string_view name) const {
   return nullptr;
 }
 
+std::vector<std::string> head_parameters(const Graph& graph) {
+  std::vector<ValueId> open;
+  for (const Node& node : graph.nodes()) {
+    if (node.op == "softmax_cross_entropy") open.push_back(node.inputs[0]);
+  }
+  std::vector<std::string> names;
+  while (!open.empty()) {
+    const Node& node = graph.node(open.back());
+    open.pop_back();
+    bool has_parameters = false;
+    for (ValueId input : node.inputs) {
+      const Node& source = graph.node(input);
+      if (source.op != "parameter") continue;
+      has_parameters = true;
+      names.push_back(source.label);
+    }
+    if (!has_parameters) open.insert(open.end(), node.inputs.begin(), node.inputs.end());
+  }
+  return names;
+}
+
 ParameterLayout layout_parameters(const Graph& graph) { return LayoutBuilder(graph).finish(); }
 
 }  // namespace lockstep

@@ -48,6 +48,10 @@ struct ParameterLayout {
   const BufferSlot* find_buffer(std::string_view name) const;
 };
 
+// The parameters of the layers that make logits, auxiliary ones included: a model's head. From a
+// graph with a loss, before any pass.
+std::vector<std::string> head_parameters(const Graph& graph);
+
 // From a differentiated training graph, or from an evaluation graph (then nothing is trainable).
 ParameterLayout layout_parameters(const Graph& graph);
 

@@ -29,7 +29,17 @@ struct PlanRequest {
   bool sync_batch_norm = false;
   int64_t bucket_bytes = 25 << 20;
   std::function<bool(std::string_view name)> trainable = [](std::string_view) { return true; };
+  // If not 0, batches hold so many features of a frozen network, f32(N, F), in place of images.
+  int64_t features = 0;
+
+  // What a batch holds per sample, as uint8: the image, or the bytes of its features.
+  Shape sample() const {
+    return features == 0 ? image : Shape{1, 1, features * size_of(DType::f32)};
+  }
 };
+
+// Features per sample of the model. Throws Error{usage} for a model that names none.
+int64_t count_features(const PlanRequest& request, const OpRegistry& ops);
 
 // One launch: a prepared kernel and where its arguments lie. A launch without kernel is an
 // all_reduce among the ranks.
@@ -51,7 +61,6 @@ struct Plan {
   int64_t workspace_bytes = 0;  // the largest a launch wants
   int64_t constant_bytes = 0;   // of all launches; see Kernel
   Address metrics;              // f64(4): see classification_metrics
-  Address logits;               // f32(N, classes)
 
   const Node& node(const Launch& launch) const {
     return graph.nodes()[static_cast<size_t>(launch.node)];
@@ -66,7 +75,7 @@ struct Plan {
 struct BatchLayout {
   int64_t images, labels, weights, indices, bytes;
 };
-BatchLayout batch_layout(int64_t capacity, const Shape& image);
+BatchLayout batch_layout(int64_t capacity, const Shape& sample);
 
 // Forward, loss and metrics: the model's graph as written, before any pass.
 Graph build_graph(const PlanRequest& request, const OpRegistry& ops);

@@ -86,9 +86,7 @@ class FunctorOptimizer final : public Optimizer {
     read_options(std::span(&target, 1), options, "optimizer");
     return std::make_shared<FunctorOptimizer>(functor);
   }
-  bool has_option(std::string_view name) const override {
-    return options_of<F>().find(name) != nullptr;
-  }
+  Setting::Table options() const override { return options_of<F>().write(&functor_); }
   const void* functor() const override { return &functor_; }
   int64_t functor_bytes() const override { return sizeof(F); }
 

@@ -20,7 +20,9 @@ struct ModelSection {
 };
 
 struct InitSection {
-  std::string weights;        // a checkpoint; empty: none
+  std::string weights;        // .pth, .safetensors or a checkpoint; empty: none
+  bool strict = true;         // false: takes what fits of the weights
+  bool replace_head = false;  // true: always; false: where the numbers of classes differ
   std::string scheme = "he";  // "he" or "normal"
   double std = 0.01;          // of "normal"
 };
@@ -42,6 +44,7 @@ struct DataSection {
   std::vector<double> mean;  // per channel, of pixels scaled to [0, 1]; empty: 0
   std::vector<double> std;   // likewise; empty: 1
   double validation_fraction = 0;
+  bool cache_features = false;  // of a frozen network, in memory
   Setting::Table options;
 };
 
@@ -54,6 +57,7 @@ struct TrainSection {
   double label_smoothing = 0;
   double clip_grad_norm = 0;  // 0: off
   bool sync_batch_norm = false;
+  std::vector<std::string> freeze;  // NamePatterns of parameters that are not trained
   int64_t early_stopping_patience =
       0;  // evaluations without a better checkpoint.best_metric; 0: off
   int64_t log_every_steps = 1;
@@ -82,11 +86,19 @@ struct CheckpointSection {
   std::string best_metric = "top1";  // "top1", "top5" or "loss"
 };
 
+// Parameters with a rate and a weight decay of their own: [[optimizer.groups]].
+struct OptimizerGroup {
+  std::vector<std::string> parameters;  // NamePatterns
+  double lr_multiplier = 1;
+  double weight_decay_multiplier = 1;
+};
+
 struct OptimizerSection {
   std::string name = "sgd";
   double lr = 0.1;
   int64_t lr_reference_batch = 0;
   bool decay_norm_and_bias = true;
+  std::vector<OptimizerGroup> groups;
   Setting::Table options;
 };
 

@@ -64,7 +64,10 @@ static void describe(Options<ModelSection>& o) {
 
 static void describe(Options<InitSection>& o) {
   using S = InitSection;
-  o("weights", &S::weights, "a checkpoint to take the initial parameters from");
+  o("weights", &S::weights, "a .pth, .safetensors or checkpoint file to begin with");
+  o("strict", &S::strict, "weights must fit in every tensor; false: take those that do");
+  o("replace_head", &S::replace_head,
+    "draw the classifier anew; done in any case where weights are for other classes");
   o("scheme", &S::scheme, "how weights are drawn", one_of("he", "normal"));
   o("std", &S::std, "standard deviation of the scheme \"normal\"", positive());
 }
@@ -84,6 +87,8 @@ static void describe(Options<DataSection>& o) {
     "part of the training split, fixed by the seed, that is evaluated on in place of the test "
     "split",
     fraction_below_1());
+  o("cache_features", &S::cache_features,
+    "compute what a frozen network makes of each picture once and keep it in memory");
 }
 
 static void describe(Options<TrainSection>& o) {
@@ -100,6 +105,8 @@ static void describe(Options<TrainSection>& o) {
   o("clip_grad_norm", &S::clip_grad_norm, "largest norm of the whole gradient; 0: off",
     at_least(0));
   o("sync_batch_norm", &S::sync_batch_norm, "batch norm over all ranks' samples");
+  o("freeze", &S::freeze,
+    "parameters that are not trained: \"layer1\" with all below it, \"*\", \"!fc\" for not fc");
   o("early_stopping_patience", &S::early_stopping_patience,
     "end after so many evaluations without a better checkpoint.best_metric; 0: off", at_least(0));
   o("log_every_steps", &S::log_every_steps, "steps per line of metrics.jsonl", at_least(1));
@@ -135,6 +142,14 @@ static void describe(Options<CheckpointSection>& o) {
     one_of("top1", "top5", "loss"));
 }
 
+static void describe(Options<OptimizerGroup>& o) {
+  using S = OptimizerGroup;
+  o("parameters", &S::parameters, "patterns of names, as in train.freeze");
+  o("lr_multiplier", &S::lr_multiplier, "of the learning rate", at_least(0));
+  o("weight_decay_multiplier", &S::weight_decay_multiplier, "of optimizer.weight_decay",
+    at_least(0));
+}
+
 static void describe(Options<OptimizerSection>& o) {
   using S = OptimizerSection;
   o("name", &S::name, "the optimizer, see `lockstep list optimizers`");
@@ -142,6 +157,7 @@ static void describe(Options<OptimizerSection>& o) {
   o("lr_reference_batch", &S::lr_reference_batch,
     "lr is for this batch and grows with the global batch; 0: lr as it is", at_least(0));
   o("decay_norm_and_bias", &S::decay_norm_and_bias, "weight decay on norms and biases too");
+  o("groups", &S::groups, "parameters with multipliers of their own; the first that fits holds");
 }
 
 static void describe(Options<ScheduleSection>& o) {

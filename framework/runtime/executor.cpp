@@ -63,12 +63,12 @@ MetricSums Executor::evaluate(Plan& plan, const Batch& batch) {
   return sums;
 }
 
-std::vector<float> Executor::logits(const Plan& plan) const {
-  const int64_t classes = plan.graph.type(plan.graph.find_output(Role::logits)->value).shape[1];
-  std::vector<float> values(static_cast<size_t>(plan.batch_size * classes));
-  device_.copy_to_host(values.data(), arenas_.resolve(plan.logits),
-                       static_cast<int64_t>(values.size()) * size_of(DType::f32),
-                       device_.compute_stream());
+std::vector<float> Executor::output(const Plan& plan, Role role) const {
+  const ValueId value = plan.graph.find_output(role)->value;
+  const TensorType& type = plan.graph.type(value);
+  std::vector<float> values(static_cast<size_t>(type.shape.numel()));
+  device_.copy_to_host(values.data(), arenas_.resolve(plan.memory.addresses.at(value)),
+                       type.bytes(), device_.compute_stream());
   device_.synchronize(device_.compute_stream());
   return values;
 }

@@ -58,9 +58,10 @@ class Executor {
   MetricSums train_step(const StepContext& context, const std::function<Shard(int64_t)>& next,
                         const std::function<void(const Batch&)>& release);
 
-  // One evaluation batch; logits(), if wanted, are valid until the next run.
+  // One evaluation batch; its outputs may be read until the next run.
   MetricSums evaluate(Plan& plan, const Batch& batch);
-  std::vector<float> logits(const Plan& plan) const;
+  // An f32 output of the plan's last run: Role::logits, (N, classes), or Role::features, (N, F).
+  std::vector<float> output(const Plan& plan, Role role) const;
 
   void collect_times(bool on) { timer_.turn(on); }
   const LaunchTimes& times() const { return timer_.times(); }

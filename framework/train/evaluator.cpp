@@ -43,7 +43,7 @@ Evaluator::Evaluator(Session& session, const Dataset& dataset, PlanCache& plans,
                .class_weights = {}},
               *session.device) {}
 
-Evaluation Evaluator::run() {
+Evaluation Evaluator::run(const Look& look) {
   const auto begin = std::chrono::steady_clock::now();
   CommunicationThread& communication = *session_.communication;
   const int64_t samples = dataset_.size();
@@ -54,7 +54,9 @@ Evaluation Evaluator::run() {
   loader_.start(0, sample_order(samples, false, 0, 0), batches);
   for (size_t i = 0; i < batches.size(); ++i) {
     const Batch batch = loader_.next();
-    sums += executor_.evaluate(plans_.get(executor_, Mode::evaluation, batch_size_), batch);
+    Plan& plan = plans_.get(executor_, Mode::evaluation, batch_size_);
+    sums += executor_.evaluate(plan, batch);
+    if (look) look(batch, executor_.output(plan, Role::logits));
     loader_.release(batch);
   }
 

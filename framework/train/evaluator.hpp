@@ -1,6 +1,7 @@
 // Loss and accuracy over a whole set: every sample counts exactly once over all ranks.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -27,8 +28,10 @@ class Evaluator {
   Evaluator(Session& session, const Dataset& dataset, PlanCache& plans, Executor& executor,
             int64_t training_batch);
 
-  // All ranks call it; all get the same result.
-  Evaluation run();
+  // All ranks call it; all get the same result. `look`, if given, sees each batch of this rank and
+  // its logits, (capacity, classes).
+  using Look = std::function<void(const Batch& batch, std::span<const float> logits)>;
+  Evaluation run(const Look& look = nullptr);
 
  private:
   Session& session_;

@@ -54,7 +54,8 @@ class Optimizer {
                       int64_t end) const = 0;
   // A copy with some options replaced, for a parameter group. Unknown options throw Error{usage}.
   virtual std::shared_ptr<const Optimizer> with(const Setting::Table& options) const = 0;
-  virtual bool has_option(std::string_view name) const = 0;
+  // Its options with their values, in the order of description.
+  virtual Setting::Table options() const = 0;
   // For a device's twin of the functor (built from the same source): its bytes and their number.
   virtual const void* functor() const = 0;
   virtual int64_t functor_bytes() const = 0;

@@ -13,7 +13,7 @@ Plan& PlanCache::get(Executor& executor, Mode mode, int64_t batch_size) {
   Plan& plan =
       plans_.emplace(std::pair(mode, batch_size), compile(request, registry_, device_, layout_))
           .first->second;
-  executor.attach(plan, request.image);
+  executor.attach(plan, request.sample());
   return plan;
 }
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/log.hpp"
+#include "base/patterns.hpp"
 #include "runtime/guard.hpp"
 
 namespace lockstep {
@@ -72,6 +73,9 @@ PlanRequest plan_request(const Recipe& recipe, const OpenedData& data, Registry&
   };
   request.label_smoothing = recipe.train.label_smoothing;
   request.sync_batch_norm = recipe.train.sync_batch_norm;
+  request.trainable = [frozen = NamePatterns(recipe.train.freeze)](std::string_view name) {
+    return !frozen.covers(name);
+  };
   request.bucket_bytes =
       std::max<int64_t>(std::llround(recipe.communicator.bucket_mib * (1 << 20)), 1);
   return request;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/patterns.hpp"
+#include "base/text.hpp"
 #include "runtime/guard.hpp"
 #include "train/update_groups.hpp"
 
@@ -74,6 +76,28 @@ LearningRate make_learning_rate(Session& session, const EpochSteps& steps) {
           steps.count(), schedule_epochs(recipe.train, steps)};
 }
 
+// Patterns that name no parameter are mistyped; a training that trains nothing is a mistake.
+void check_patterns(const Recipe& recipe, const ParameterLayout& layout) {
+  std::vector<std::string> names;
+  for (const ParameterSlot& parameter : layout.parameters) names.push_back(parameter.name);
+  const auto check = [&](const std::vector<std::string>& patterns, const std::string& key) {
+    const std::string idle = NamePatterns(patterns).find_idle(names);
+    if (idle.empty()) return;
+    fail(Failure::usage, recipe.place(key), ": ", key, ": \"", idle,
+         "\" names no parameter of the model", did_you_mean(idle, names),
+         "; expected names or patterns such as \"layer1\", \"*.bn1\" or \"!fc\"; `lockstep summary` "
+         "lists the layers");
+  };
+  check(recipe.train.freeze, "train.freeze");
+  for (const OptimizerGroup& group : recipe.optimizer.groups) {
+    check(group.parameters, "optimizer.groups");
+  }
+  if (layout.trainable_elements == 0) {
+    fail(Failure::usage, recipe.place("train.freeze"),
+         ": train.freeze names every parameter; expected some left to train, as with \"!fc\"");
+  }
+}
+
 LoaderOptions loader_options(const Session& session, int64_t capacity) {
   return {.seed = session.recipe.seed,
           .workers = loader_workers(session.recipe, *session.device),
@@ -93,6 +117,9 @@ Setup::Setup(Session& session)
                     .make(session.recipe.optimizer.options)),
       learning_rate(make_learning_rate(session, steps)),
       request(plan_request(session.recipe, session.data, session.registry)),
+      feature_cache(session.recipe.data.cache_features
+                        ? std::make_unique<FeatureCache>(session, request)
+                        : nullptr),
       state(*session.device,
             parameter_layout(request, Mode::training, session.registry, *session.device),
             optimizer->slots(), sharding.per_rank, true),
@@ -107,10 +134,10 @@ Setup::Setup(Session& session)
         std::make_unique<Evaluator>(session, *session.data.test, plans, executor, largest_shard);
   }
   const Recipe& recipe = session.recipe;
+  check_patterns(recipe, state.layout);
   const Plan& first = plans.get(executor, Mode::training, largest_shard);
-  executor.prepare_update(plan_update(state.layout, recipe.optimizer.name, optimizer,
-                                      recipe.optimizer.decay_norm_and_bias,
-                                      recipe.train.clip_grad_norm));
+  executor.prepare_update(
+      plan_update(state.layout, recipe.optimizer, optimizer, recipe.train.clip_grad_norm));
   require_equal(*session.communication, "recipe", recipe_text);
   require_equal(*session.communication, "the plan's collectives", first.collectives());
 }

@@ -8,6 +8,7 @@
 #include "plan/state.hpp"
 #include "runtime/executor.hpp"
 #include "train/evaluator.hpp"
+#include "train/feature_cache.hpp"
 #include "train/learning_rate.hpp"
 #include "train/plan_cache.hpp"
 #include "train/session.hpp"
@@ -29,6 +30,7 @@ struct Setup {
   std::shared_ptr<const Optimizer> optimizer;
   LearningRate learning_rate;
   PlanRequest request;
+  std::unique_ptr<FeatureCache> feature_cache;  // null without data.cache_features
   State state;
   PlanCache plans;
   Executor executor;

@@ -92,23 +92,19 @@ Checkpoint take_snapshot(const State& state, const std::vector<std::string>& slo
 }
 
 void restore_snapshot(State& state, const Checkpoint& checkpoint,
-                      const std::vector<std::string>& slot_names, bool with_slots,
-                      std::string_view where) {
+                      const std::vector<std::string>& slot_names, std::string_view where) {
   const std::vector<ParameterSlot> with_state = trainable(state.layout);
   Differences differences;
   differences.compare("parameter", state.layout.parameters, checkpoint.parameters);
   differences.compare("buffer", state.layout.buffers, checkpoint.buffers);
-  if (with_slots) {
-    for (const std::string& name : slot_names) {
-      differences.compare(concat("optimizer slot ", name, " of"), with_state,
-                          slot_tensors(checkpoint, name));
-    }
+  for (const std::string& name : slot_names) {
+    differences.compare(concat("optimizer slot ", name, " of"), with_state,
+                        slot_tensors(checkpoint, name));
   }
   differences.throw_if_any(where);
 
   write_tensors(state, state.parameters, state.layout.parameters, checkpoint.parameters);
   write_tensors(state, state.buffers, state.layout.buffers, checkpoint.buffers);
-  if (!with_slots) return;
   for (size_t k = 0; k < slot_names.size(); ++k) {
     write_tensors(state, state.slots[k], with_state, slot_tensors(checkpoint, slot_names[k]));
   }

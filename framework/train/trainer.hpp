@@ -37,6 +37,7 @@ class Trainer {
   void start();
   RunStart agree_on_run();
   void start_state(const std::filesystem::path& checkpoint);
+  void take_initial_weights();
   void describe_run(const std::string& environment) const;
 
   // The loop: trainer.cpp.

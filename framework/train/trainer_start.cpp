@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "checkpoint/writer.hpp"
 #include "train/environment.hpp"
+#include "train/initial_weights.hpp"
 #include "train/snapshot.hpp"
 #include "train/trainer.hpp"
 
@@ -87,19 +88,31 @@ void Trainer::start_state(const fs::path& checkpoint) {
   progress_.seed = recipe_.seed;
   setup_.state.initialize(
       {.seed = recipe_.seed, .normal = recipe_.init.scheme == "normal", .std = recipe_.init.std});
-  if (session_.is_first()) {
-    const fs::path source = checkpoint.empty() ? fs::path(recipe_.init.weights) : checkpoint;
-    if (!source.empty()) {
-      const Checkpoint loaded = load_checkpoint(source);
-      const bool resume = !checkpoint.empty();
-      if (resume) require_same_training(recipe_, loaded, source, session_.registry);
-      restore_snapshot(setup_.state, loaded, setup_.optimizer->slot_names(), resume,
-                       source.string());
-      if (resume) progress_ = loaded.progress;
-    }
+  if (session_.is_first() && !checkpoint.empty()) {
+    const Checkpoint loaded = load_checkpoint(checkpoint);
+    require_same_training(recipe_, loaded, checkpoint, session_.registry);
+    restore_snapshot(setup_.state, loaded, setup_.optimizer->slot_names(), checkpoint.string());
+    progress_ = loaded.progress;
+  } else if (session_.is_first() && !recipe_.init.weights.empty()) {
+    take_initial_weights();
   }
   progress_ = broadcast_progress(progress_, communication_);
   broadcast_state(setup_.state, communication_);
+  if (setup_.feature_cache) setup_.feature_cache->fill(setup_.state);
+}
+
+void Trainer::take_initial_weights() {
+  const InitSection& init = recipe_.init;
+  const WeightRules rules{
+      .strict = init.strict,
+      .replace_head = init.replace_head ? ReplaceHead::always : ReplaceHead::where_classes_differ};
+  const std::string path = 
+      resolve_data_path(init.weights, "init.weights", Failure::checkpoint);
+  const WeightReport report =
+      load_weights(setup_.state, read_weights(path),
+                   network_parts(setup_.request, session_.registry.ops()), rules,
+                   session_.registry);
+  log::info(report.text());
 }
 
 // Rank 0: what the run folder says about the run, and one line for people. Needs room for

@@ -1,22 +1,82 @@
 #include "train/update_groups.hpp"
 
-namespace lockstep {
+#include <algorithm>
 
-UpdatePlan plan_update(const ParameterLayout& layout, const std::string& optimizer_name,
-                       std::shared_ptr<const Optimizer> optimizer, bool decay_norm_and_bias,
-                       double clip_grad_norm) {
-  constexpr const char* kDecay = "weight_decay";
-  UpdatePlan plan{.optimizer_name = optimizer_name,
-                  .groups = {{.optimizer = optimizer}},
+#include "base/patterns.hpp"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* kDecay = "weight_decay";
+
+// What the recipe asks for a parameter, relative to the section's own values.
+struct Multipliers {
+  double lr = 1;
+  double weight_decay = 1;
+  friend bool operator==(const Multipliers&, const Multipliers&) = default;
+};
+
+Multipliers multipliers_of(const ParameterSlot& parameter, const OptimizerSection& section) {
+  const auto group =
+      std::find_if(section.groups.begin(), section.groups.end(), [&](const OptimizerGroup& g) {
+        return NamePatterns(g.parameters).covers(parameter.name);
+      });
+  Multipliers result;
+  if (group != section.groups.end()) {
+    result = {group->lr_multiplier, group->weight_decay_multiplier};
+  }
+  const bool is_weight = parameter.attributes.kind == ParameterKind::weight;
+  if (!section.decay_norm_and_bias && !is_weight) result.weight_decay = 0;
+  return result;
+}
+
+// The optimizer's weight_decay; nothing where it has none.
+const double* find_decay(const Setting::Table& options) {
+  for (const Setting::Entry& entry : options) {
+    if (entry.key == kDecay) return std::get_if<double>(&entry.value.value);
+  }
+  return nullptr;
+}
+
+class Groups {
+ public:
+  explicit Groups(std::shared_ptr<const Optimizer> optimizer) : optimizer_(std::move(optimizer)) {}
+
+  int32_t find_or_add(Multipliers wanted) {
+    const Setting::Table options = optimizer_->options();
+    const double* decay = find_decay(options);
+    if (decay == nullptr) wanted.weight_decay = 1;
+    const auto known = std::find(multipliers_.begin(), multipliers_.end(), wanted);
+    if (known != multipliers_.end()) return static_cast<int32_t>(known - multipliers_.begin());
+    multipliers_.push_back(wanted);
+    groups_.push_back({.optimizer = optimizer_, .lr_multiplier = static_cast<float>(wanted.lr)});
+    if (wanted.weight_decay != 1) {
+      const Setting product{*decay * wanted.weight_decay, {}};
+      groups_.back().optimizer = optimizer_->with({{kDecay, {}, product}});
+    }
+    return static_cast<int32_t>(groups_.size()) - 1;
+  }
+
+  std::vector<UpdateGroup> take() { return std::move(groups_); }
+
+ private:
+  std::shared_ptr<const Optimizer> optimizer_;
+  std::vector<Multipliers> multipliers_;  // of each group
+  std::vector<UpdateGroup> groups_;
+};
+
+}  // namespace
+
+UpdatePlan plan_update(const ParameterLayout& layout, const OptimizerSection& section,
+                       const std::shared_ptr<const Optimizer>& optimizer, double clip_grad_norm) {
+  UpdatePlan plan{.optimizer_name = section.name,
+                  .groups = {},
                   .segments = {},
                   .clip_grad_norm = clip_grad_norm};
-  const bool exempt = !decay_norm_and_bias && optimizer->has_option(kDecay);
-  if (exempt) plan.groups.push_back({.optimizer = optimizer->with({{kDecay, {}, {0.0, {}}}})});
-
+  Groups groups(optimizer);
   for (const ParameterSlot& parameter : layout.parameters) {
     if (!parameter.trainable) continue;
-    const bool is_weight = parameter.attributes.kind == ParameterKind::weight;
-    const int32_t group = exempt && !is_weight ? 1 : 0;
+    const int32_t group = groups.find_or_add(multipliers_of(parameter, section));
     if (!plan.segments.empty() && plan.segments.back().group == group) {
       // Trainable parameters follow each other in the arena; the padding between two is zeros that
       // stay so.
@@ -27,6 +87,7 @@ UpdatePlan plan_update(const ParameterLayout& layout, const std::string& optimiz
           {.offset = parameter.offset, .count = parameter.count, .group = group});
     }
   }
+  plan.groups = groups.take();
   return plan;
 }
 

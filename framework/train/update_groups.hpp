@@ -2,18 +2,19 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "plan/parameters.hpp"
+#include "recipe/recipe.hpp"
 #include "runtime/executor.hpp"
 #include "train/optimizer.hpp"
 
 namespace lockstep {
 
-// One group; a second one without weight decay for biases and normalisation where
-// decay_norm_and_bias is false. Neighbours of one group make one segment.
-UpdatePlan plan_update(const ParameterLayout& layout, const std::string& optimizer_name,
-                       std::shared_ptr<const Optimizer> optimizer, bool decay_norm_and_bias,
-                       double clip_grad_norm);
+// A copy of the optimizer for each pair of rate and weight decay that the section asks for: by its
+// groups, of which the first that names a parameter holds, and without decay for biases and
+// normalisation where decay_norm_and_bias is false. Neighbours in the arena with the same copy make
+// one segment.
+UpdatePlan plan_update(const ParameterLayout& layout, const OptimizerSection& section,
+                       const std::shared_ptr<const Optimizer>& optimizer, double clip_grad_norm);
 
 }  // namespace lockstep

@@ -97,7 +97,7 @@ class TrainingRig {
   std::vector<float> logits(HostSamples& samples, int64_t count) {
     Plan& evaluation = plan(count, Mode::evaluation);
     executor_.evaluate(evaluation, samples.slice({0, count}));
-    return executor_.logits(evaluation);
+    return executor_.output(evaluation, Role::logits);
   }
 
   void set_parameter(std::string_view name, const std::vector<float>& values) {

@@ -24,10 +24,16 @@ class UpdateGroupsTest : public ::testing::Test {
     add("frozen.weight", ParameterKind::weight, false);
     return layout;
   }
-  UpdatePlan plan(bool decay_norm_and_bias) {
+  UpdatePlan plan(const OptimizerSection& section) {
     const Setting::Table options{{"weight_decay", {}, {0.5, {}}}};
-    return plan_update(layout(), "sgd", registry_.find_optimizer("sgd").make(options),
-                       decay_norm_and_bias, 1.5);
+    return plan_update(layout(), section, registry_.find_optimizer("sgd").make(options), 1.5);
+  }
+  static OptimizerSection section(bool decay_norm_and_bias,
+                                  std::vector<OptimizerGroup> groups = {}) {
+    OptimizerSection section;
+    section.decay_norm_and_bias = decay_norm_and_bias;
+    section.groups = std::move(groups);
+    return section;
   }
   static std::vector<std::array<int64_t, 3>> segments(const UpdatePlan& plan) {
     std::vector<std::array<int64_t, 3>> all;
@@ -49,19 +55,39 @@ class UpdateGroupsTest : public ::testing::Test {
 };
 
 TEST_F(UpdateGroupsTest, AllTrainableParametersAreOneSegmentWhereAllDecay) {
-  const UpdatePlan all = plan(true);
+  const UpdatePlan all = plan(section(true));
   EXPECT_EQ(all.groups.size(), 1u);
   EXPECT_EQ(segments(all), (std::vector<std::array<int64_t, 3>>{{0, 4 * 16 + 10, 0}}));
   EXPECT_EQ(all.clip_grad_norm, 1.5);
 }
 
 TEST_F(UpdateGroupsTest, BiasesAndNormsAreAGroupWithoutDecayWhereTheyAreExempt) {
-  const UpdatePlan exempt = plan(false);
+  const UpdatePlan exempt = plan(section(false));
   ASSERT_EQ(exempt.groups.size(), 2u);
   EXPECT_EQ(segments(exempt), (std::vector<std::array<int64_t, 3>>{
                                   {0, 10, 0}, {16, 26, 1}, {48, 10, 0}, {64, 10, 1}}));
   EXPECT_FLOAT_EQ(step(exempt.groups[0]), 0.5f);
   EXPECT_FLOAT_EQ(step(exempt.groups[1]), 1.0f);
+}
+
+TEST_F(UpdateGroupsTest, TheFirstGroupThatNamesAParameterHolds) {
+  const UpdatePlan groups =
+      plan(section(true, {{.parameters = {"conv2"}, .lr_multiplier = 2},
+                          {.parameters = {"conv*"}, .weight_decay_multiplier = 0.5}}));
+  ASSERT_EQ(groups.groups.size(), 3u);
+  EXPECT_EQ(segments(groups),
+            (std::vector<std::array<int64_t, 3>>{{0, 10, 0}, {16, 26, 1}, {48, 26, 2}}));
+  EXPECT_EQ(groups.groups[0].lr_multiplier, 2);
+  EXPECT_EQ(groups.groups[1].lr_multiplier, 1);
+  EXPECT_FLOAT_EQ(step(groups.groups[1]), 0.5f);
+  EXPECT_FLOAT_EQ(step(groups.groups[2]), 0.75f);
+}
+
+TEST_F(UpdateGroupsTest, ExemptionHoldsInsideGroupsToo) {
+  const UpdatePlan groups =
+      plan(section(false, {{.parameters = {"conv1"}, .weight_decay_multiplier = 0.5}}));
+  EXPECT_EQ(segments(groups), (std::vector<std::array<int64_t, 3>>{
+                                  {0, 10, 0}, {16, 26, 1}, {48, 10, 2}, {64, 10, 1}}));
 }
 
 }  // namespace

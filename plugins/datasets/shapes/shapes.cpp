@@ -13,10 +13,12 @@ using namespace lockstep;
 struct ShapesOptions {
   int64_t train_size = 20000;
   int64_t test_size = 2000;
+  int classes = 10;
 };
 void describe(Options<ShapesOptions>& o) {
   o("train_size", &ShapesOptions::train_size, "pictures to train on", at_least(0));
   o("test_size", &ShapesOptions::test_size, "pictures to test on", at_least(0));
+  o("classes", &ShapesOptions::classes, "the first so many of the shapes", between(2, 10));
 }
 
 class Shapes final : public Dataset {
@@ -25,14 +27,14 @@ class Shapes final : public Dataset {
       : purpose_(source.split == Split::train ? "shapes train" : "shapes test"),
         size_(source.split == Split::train ? options.train_size : options.test_size),
         spec_{.image = {3, shapes::kSide, shapes::kSide},
-              .classes = static_cast<int64_t>(shapes::kNames.size()),
-              .class_names = {shapes::kNames.begin(), shapes::kNames.end()}} {}
+              .classes = options.classes,
+              .class_names = {shapes::kNames.begin(), shapes::kNames.begin() + options.classes}} {}
 
   const DatasetSpec& spec() const override { return spec_; }
   int64_t size() const override { return size_; }
   int64_t read(int64_t index, Image& image) const override {
     constexpr uint64_t kKey = 0x7368617065730001;
-    const int64_t label = index % spec_.classes;  // any run of ten pictures has each class once
+    const int64_t label = index % spec_.classes;  // in a row of pictures all classes take turns
     shapes::render(static_cast<int>(label),
                    RandomStream(kKey, purpose_, 0, static_cast<uint64_t>(index)), image);
     return label;

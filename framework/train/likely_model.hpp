@@ -1,0 +1,15 @@
+// Guesses which model a file of weights is for, to help those who named another.
+#pragma once
+
+#include <string>
+
+#include "plugin/registry.hpp"
+#include "weights/weights.hpp"
+
+namespace lockstep {
+
+// "resnet with model.depth = 50": of all models and the values of their options that change their
+// parameters, the one that takes the most of the tensors, heads apart. Empty if none takes most.
+std::string likely_model(const Weights& weights, Registry& registry);
+
+}  // namespace lockstep
