@@ -66,6 +66,9 @@ class Dataset {
   virtual int64_t read(int64_t index, Image& image) const = 0;
   // What people know the sample by: its file, or its number.
   virtual std::string sample_name(int64_t index) const { return std::to_string(index); }
+  // The class of sample `index`. This one reads the sample; a dataset that knows it without the
+  // picture says so.
+  virtual int64_t label(int64_t index) const;
 };
 
 // A random or fixed change of a picture. Constant: workers share it.

@@ -23,6 +23,9 @@ class Subset final : public Dataset {
   std::string sample_name(int64_t index) const override {
     return whole_->sample_name(indices_[static_cast<size_t>(index)]);
   }
+  int64_t label(int64_t index) const override {
+    return whole_->label(indices_[static_cast<size_t>(index)]);
+  }
 
  private:
   std::shared_ptr<const Dataset> whole_;

@@ -89,8 +89,9 @@ class Mnist final : public Dataset {
     image.resize(1, kSide, kSide);
     std::memcpy(image.data(), images_.data() + index * image.bytes(),
                 static_cast<size_t>(image.bytes()));
-    return labels_.data()[index];
+    return label(index);
   }
+  int64_t label(int64_t index) const override { return labels_.data()[index]; }
 
  private:
   void check() const {

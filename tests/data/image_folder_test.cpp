@@ -5,6 +5,7 @@
 #include <sstream>
 #include <thread>
 
+#include "data/class_weights.hpp"
 #include "data/dataset_files.hpp"
 #include "data/open.hpp"
 #include "data/pictures.hpp"
@@ -101,7 +102,7 @@ TEST_F(ImageFolderTest, PreparesPhotographsForEvaluationAsTorchvisionDoes) {
   const std::string root = testing::real_data("imagenet_sample");
   if (root.empty()) GTEST_SKIP() << "LOCKSTEP_DATA/imagenet_sample is not there";
   const auto goldens = picture_goldens("imagenet_sample");
-  ASSERT_FALSE(goldens.empty());
+  ASSERT_GE(goldens.size(), 100u);
   std::vector<fs::path> files;
   for (const auto& golden : goldens) files.push_back(fs::path(root) / golden.input);
   const auto resize = registry.find_transform("resize").make({});
@@ -172,11 +173,50 @@ TEST_F(ImageFolderTest, NamesEmptyClasses) {
       "these classes have no pictures: empty0, empty1, empty2, empty3, empty4 and 2 more");
 }
 
-TEST_F(ImageFolderTest, NamesClassesThatTrainAndValDoNotShare) {
+TEST_F(ImageFolderTest, TakesEmptyClassesWhereAllowed) {
+  add("train/ant/1.jpg");
+  add("train/bee/1.txt");
+  add("train/cat/1.jpg");
+  const DatasetSource source{.path = folder.path().string()};
+  const auto dataset =
+      registry.find_dataset("image_folder").make(source, {{"allow_empty", "", {true, ""}}});
+  EXPECT_EQ(dataset->spec().class_names, (std::vector<std::string>{"ant", "bee", "cat"}));
+  EXPECT_EQ(class_counts(*dataset), (std::vector<int64_t>{1, 0, 1}));
+}
+
+TEST_F(ImageFolderTest, NamesClassesThatTrainDoesNotHave) {
   for (const char* file : {"train/cat/1.jpg", "train/dog/1.jpg", "val/cat/1.jpg", "val/ant/1.jpg"})
     add(file);
-  expect_data_error("lacks the classes dog; has classes that train/ does not have: ant",
+  expect_data_error("val: has classes that train/ does not have: ant; expected classes of train/",
                     Split::test);
+}
+
+TEST_F(ImageFolderTest, ClassesOfValHaveTheirNumbersInTrain) {
+  for (const char* file :
+       {"train/10/1.jpg", "train/2/1.jpg", "train/30/1.jpg", "val/2/1.jpg", "val/2/2.jpg"})
+    add(file);
+  ::testing::internal::CaptureStderr();
+  const auto dataset = open(Split::test);
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("lacks the classes 10, 30 of train/"),
+            std::string::npos);
+  EXPECT_EQ(dataset->spec().class_names, (std::vector<std::string>{"10", "2", "30"}));
+  ASSERT_EQ(dataset->size(), 2);
+  Image image;
+  EXPECT_EQ(dataset->read(0, image), 1);
+  EXPECT_EQ(dataset->label(1), 1);
+}
+
+TEST_F(ImageFolderTest, SaysWhereClassesBelongThatLieWithoutTrainAndVal) {
+  add("cat/1.jpg");
+  add("dog/1.jpg");
+  const std::string found = folder.path().string() + ": holds cat, dog, but no folder train; ";
+  expect_data_error(found + "expected train/CLASS/* and val/CLASS/*; if these are the classes");
+}
+
+// No picture is read: these are none.
+TEST_F(ImageFolderTest, CountsClassesWithoutDecoding) {
+  for (const char* file : {"train/a/1.jpg", "train/b/1.jpg", "train/b/2.jpg"}) add(file, {'x'});
+  EXPECT_EQ(class_counts(*open()), (std::vector<int64_t>{1, 2}));
 }
 
 TEST_F(ImageFolderTest, ValAloneIsEnoughToEvaluate) {

@@ -6,9 +6,13 @@ DATA is the folder with awkward/ and imagenet_sample/ ($LOCKSTEP_DATA otherwise)
 are. Pixels are compared by the CRC-32 of their planes (3, H, W). Lines of pictures.tsv:
 
     file             NAME                                              H W CRC
+    exif             NAME                                              H W CRC after ImageOps.exif_transpose
     resample         C H W, window: top left height width, to: H W     CRC
     evaluation       H W, resize, center_crop                          CRC
+    color_jitter     H W, which of the four, factor                    CRC after ColorJitter with that factor alone
+    imagenet_classes                                                   CRC of torchvision's names, each ended by a newline
     awkward          FILE                                              H W CRC, or refused
+    awkward_exif     FILE                                              H W CRC after ImageOps.exif_transpose, or refused
     imagenet_sample  FILE                                              H W CRC, CRC after Resize(256), CenterCrop(224)
 """
 
@@ -21,8 +25,9 @@ import warnings
 import zlib
 
 import numpy
-from PIL import Image
-from torchvision.transforms import CenterCrop, Compose, Resize
+from PIL import Image, ImageOps
+from torchvision.models import ResNet50_Weights
+from torchvision.transforms import CenterCrop, ColorJitter, Compose, Resize
 
 from golden_values import golden_hash
 
@@ -47,6 +52,8 @@ RESAMPLE_CASES = [
 ]
 EVALUATION_CASES = [(37, 29, 32, 24), (29, 38, 32, 32), (29, 41, 16, 21), (9, 30, 9, 7), (12, 15, 8, 20),
                     (3, 50, 4, 31), (64, 64, 64, 64), (63, 40, 30, 47)]
+COLOR_JITTER_FACTORS = {"brightness": (0, 0.5, 0.8734, 1.25, 3.7), "contrast": (0, 0.31, 0.9, 1.41, 2.5),
+                        "saturation": (0, 0.25, 0.77, 1.3, 4), "hue": (-0.5, -0.1713, -0.002, 0.05, 0.31, 0.5)}
 
 
 def generated(channels, height, width):
@@ -108,6 +115,54 @@ def jpegs():
         file = io.BytesIO()
         image.save(file, "JPEG", quality=80, **options)
         yield f"{name}.jpg", file.getvalue()
+        if name == "cmyk":  # Adobe's marker, whose last byte says how the colours are transformed
+            yield "ycck.jpg", file.getvalue().replace(b"Adobe\0d\0\0\0\0\0", b"Adobe\0d\0\0\0\0\2")
+
+
+def tiff(entries, order="<", values=b""):
+    """An EXIF structure: entries are (tag, type, count, bytes of the value), values what follows them."""
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    body = b"".join(struct.pack(order + "HHL", *entry[:3]) + entry[3].ljust(4, b"\0") for entry in entries)
+    return head + struct.pack(order + "LH", 8, len(entries)) + body + struct.pack(order + "L", 0) + values
+
+
+def with_markers(file, contents):
+    """The JPEG file with these APP1 markers at its begin."""
+    markers = b"".join(b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content for content in contents)
+    return file[:2] + markers + file[2:]
+
+
+def oriented():
+    """Pictures with orientations of every kind, sound and damaged."""
+    file = io.BytesIO()
+    photograph(9, 6).save(file, "JPEG", quality=80)
+    jpeg = file.getvalue()
+    prefix = b"Exif\0\0"
+    for order, name in (("<", "ii"), (">", "mm")):
+        for value in range(10):
+            exif = tiff([(0x0112, 3, 1, struct.pack(order + "H", value))], order)
+            yield f"{name}{value}.jpg", with_markers(jpeg, [prefix + exif])
+    six = struct.pack("<H", 6)
+    whole = tiff([(0x010F, 2, 9, struct.pack("<L", 38)), (0x0112, 3, 1, six)], values=b"a camera\0")
+    xmp = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta><tiff:Orientation>%d</tiff:Orientation></x:xmpmeta>"
+    yield from {
+        "with_maker.jpg": with_markers(jpeg, [prefix + whole]),
+        "in_two_markers.jpg": with_markers(jpeg, [prefix + whole[:30], prefix + whole[30:]]),
+        "long.jpg": with_markers(jpeg, [prefix + tiff([(0x0112, 4, 1, struct.pack("<L", 8))])]),
+        "text.jpg": with_markers(jpeg, [prefix + tiff([(0x0112, 2, 2, b"6\0")])]),
+        "two_values.jpg": with_markers(jpeg, [prefix + tiff([(0x0112, 3, 2, six + six)])]),
+        "twice.jpg": with_markers(jpeg, [prefix + tiff([(0x0112, 3, 1, six), (0x0112, 3, 1, b"\3")])]),
+        "no_values.jpg": with_markers(jpeg, [prefix + tiff([(0x0112, 3, 0, six)])]),
+        "unknown_type.jpg": with_markers(jpeg, [prefix + tiff([(0x010F, 99, 9, six), (0x0112, 3, 1, six)])]),
+        "value_beyond.jpg": with_markers(jpeg, [prefix + tiff([(0x010F, 2, 9, b"\xff\xff"), (0x0112, 3, 1, six)])]),
+        "value_too_large.jpg": with_markers(jpeg, [prefix + tiff([(0x010F, 2, 900, b"\0"), (0x0112, 3, 1, six)])]),
+        "cut_off.jpg": with_markers(jpeg, [prefix + whole[:30]]),
+        "directory_beyond.jpg": with_markers(jpeg, [prefix + b"II*\0" + struct.pack("<L", 10**9)]),
+        "xmp.jpg": with_markers(jpeg, [xmp % 3]),
+        "xmp_attribute.jpg": with_markers(jpeg, [xmp[:29] + b'<a tiff:Orientation="5"/>']),
+        "xmp_and_exif.jpg": with_markers(jpeg, [xmp % 3, prefix + whole]),
+        "png.png": png(2, 8, png_chunk(b"eXIf", whole)),
+    }.items()
 
 
 def png_chunk(kind, content):
@@ -175,10 +230,27 @@ def decoded(file):
     return f"{planes.shape[1]} {planes.shape[2]} {crc(planes)}", Image.fromarray(planes.transpose(1, 2, 0).copy())
 
 
+def upright(file):
+    with Image.open(file) as image:
+        if image.format not in ("JPEG", "MPO", "PNG"):
+            return "refused"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            planes = planes_of(ImageOps.exif_transpose(image))
+    return f"{planes.shape[1]} {planes.shape[2]} {crc(planes)}"
+
+
+def jittered(height, width, name, factor):
+    image = Image.fromarray(generated(3, height, width).transpose(1, 2, 0).copy())
+    return crc(planes_of(ColorJitter(**{name: (factor, factor)})(image)))
+
+
 def data_lines(data):
     for file in sorted((data / "awkward").iterdir()):
         if file.suffix not in (".txt", ".tsv"):
-            yield f"awkward\t{file.name}\t{decoded(file)[0]}"
+            verdict = decoded(file)[0]
+            yield f"awkward\t{file.name}\t{verdict}"
+            yield f"awkward_exif\t{file.name}\t{verdict if verdict == 'refused' else upright(file)}"
     transform = Compose([Resize(256), CenterCrop(224)])
     for file in sorted((data / "imagenet_sample" / "val").glob("*/*")):
         text, image = decoded(file)
@@ -193,14 +265,22 @@ def main():
     for name, content in sorted([*jpegs(), *pngs()]):
         (folder / name).write_bytes(content)
         lines.append(f"file\t{name}\t{decoded(folder / name)[0]}")
+    (folder / "exif").mkdir(exist_ok=True)
+    for name, content in sorted(oriented()):
+        (folder / "exif" / name).write_bytes(content)
+        lines.append(f"exif\t{name}\t{upright(folder / 'exif' / name)}")
     lines += ["resample\t" + " ".join(map(str, case)) + "\t" + resampled(case) for case in RESAMPLE_CASES]
     lines += ["evaluation\t" + " ".join(map(str, case)) + "\t" + evaluated(case) for case in EVALUATION_CASES]
+    lines += [f"color_jitter\t29 41 {name} {factor}\t{jittered(29, 41, name, factor)}"
+              for name, factors in COLOR_JITTER_FACTORS.items() for factor in factors]
+    names = "".join(name + "\n" for name in ResNet50_Weights.DEFAULT.meta["categories"])
+    lines.append(f"imagenet_classes\t\t{zlib.crc32(names.encode()):08x}")
     data = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("LOCKSTEP_DATA")
     if data:
         lines += data_lines(pathlib.Path(data))
     else:
         kept = table.read_text().splitlines() if table.exists() else []
-        lines += [line for line in kept if line.startswith(("awkward\t", "imagenet_sample\t"))]
+        lines += [line for line in kept if line.startswith(("awkward\t", "awkward_exif\t", "imagenet_sample\t"))]
     table.write_text("\n".join(lines) + "\n")
 
 

@@ -2,16 +2,15 @@
 // torchvision's ImageFolder, pixels as Pillow's convert("RGB") gives them. EXIF orientation is
 // ignored, as there.
 //
-// Where torchvision takes the classes of val/ from val/ alone, here they must be those of train/.
+// Where torchvision takes the classes of val/ from val/ alone, here a class has the number that it
+// has in train/: val/ may lack some of them.
 #include <lockstep/plugin.hpp>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
-#include <memory>
 
 #include "base/log.hpp"
-#include "decode.hpp"
+#include "data/decode.hpp"
 #include "listing.hpp"
 
 namespace {
@@ -19,15 +18,16 @@ using namespace lockstep;
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
-
 struct ImageFolderOptions {
   int64_t classes = 1000;
-  int64_t max_pixels = 178956970;  // Pillow's limit
+  bool allow_empty = false;
+  int64_t max_pixels = DecodeOptions{}.max_pixels;
 };
 void describe(Options<ImageFolderOptions>& o) {
   o("classes", &ImageFolderOptions::classes,
     "number of classes where the data is not there to count them", between(1, 1000000));
+  o("allow_empty", &ImageFolderOptions::allow_empty,
+    "take folders without pictures as classes without samples; false: refuse them by name");
   o("max_pixels", &ImageFolderOptions::max_pixels,
     "larger pictures are refused; a worker's memory is a few bytes for each", positive());
 }
@@ -50,52 +50,27 @@ std::vector<std::string> without(const std::vector<std::string>& names,
   return result;
 }
 
-// The bytes of a file, in memory that the thread keeps.
-FileBytes read_file(const std::string& path) {
-  thread_local std::vector<uint8_t> content;
-  const auto close = [](std::FILE* file) { std::fclose(file); };
-  const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "rb"), close);
-  const auto refuse = [] { fail(Failure::data, "cannot be read: ", std::strerror(errno)); };
-  if (!file || std::fseek(file.get(), 0, SEEK_END) != 0) refuse();
-  const int64_t bytes = std::ftell(file.get());
-  if (bytes < 0 || std::fseek(file.get(), 0, SEEK_SET) != 0) refuse();
-  if (bytes > kMaxFileBytes) {
-    fail(Failure::data, "a file of ", bytes, " bytes; expected at most ", kMaxFileBytes);
-  }
-  if (content.size() < static_cast<size_t>(bytes)) content.resize(static_cast<size_t>(bytes));
-  errno = 0;
-  if (std::fread(content.data(), 1, static_cast<size_t>(bytes), file.get()) !=
-      static_cast<size_t>(bytes)) {
-    refuse();
-  }
-  return {content.data(), static_cast<size_t>(bytes)};
-}
-
 class ImageFolder final : public Dataset {
  public:
   ImageFolder(const DatasetSource& source, const ImageFolderOptions& options)
-      : max_pixels_(options.max_pixels) {
+      : decode_{.max_pixels = options.max_pixels} {
     spec_.image = {3, 0, 0};
     if (source.spec_only && !is_folder(source.path, "train") && !is_folder(source.path, "val")) {
       assume_classes(source, options.classes);
       return;
     }
     set_classes(find_classes(source.path));
-    if (!source.spec_only) list(find_folder(source.path, name_of(source.split)));
+    if (!source.spec_only)
+      list(find_folder(source.path, name_of(source.split)), options.allow_empty);
   }
 
   const DatasetSpec& spec() const override { return spec_; }
   int64_t size() const override { return files_.size(); }
   int64_t read(int64_t index, Image& image) const override {
-    const std::string path = files_.path(index);
-    try {
-      decode_picture(read_file(path), max_pixels_, image);
-    } catch (Error& e) {
-      e.add_context(path);
-      throw;
-    }
+    decode_picture_file(files_.path(index), image, decode_);
     return files_.label(index);
   }
+  int64_t label(int64_t index) const override { return files_.label(index); }
 
  private:
   static const char* name_of(Split split) { return split == Split::train ? "train" : "val"; }
@@ -133,33 +108,50 @@ class ImageFolder final : public Dataset {
 
   static std::string find_folder(const std::string& path, const char* name) {
     if (is_folder(path, name)) return folder_of(path, name);
+    const bool neither = !is_folder(path, "train") && !is_folder(path, "val");
+    const std::vector<std::string> found = folders_in(path);
+    if (neither && !found.empty()) {
+      fail(Failure::data, path, ": holds ", some_of(found), ", but no folder ", name,
+           "; expected train/CLASS/* and val/CLASS/*; if these are the classes, move them into ",
+           (fs::path(path) / "train").string(), " and some pictures of each into val/");
+    }
     fail(Failure::data, path, ": does not hold a folder ", name,
          "; expected train/CLASS/* and val/CLASS/*; set data.path to the folder above them");
   }
 
-  void list(const std::string& folder) {
+  // Takes the files of the classes in the folder, each with its class's number in train/.
+  void list(const std::string& folder, bool allow_empty) {
     const std::vector<std::string> found = class_folders(folder);
-    const std::vector<std::string> missing = without(spec_.class_names, found);
     const std::vector<std::string> unknown = without(found, spec_.class_names);
-    if (!missing.empty() || !unknown.empty()) {
-      fail(Failure::data, folder, ": ", missing.empty() ? "" : "lacks the classes ",
-           some_of(missing), !missing.empty() && !unknown.empty() ? "; " : "",
-           unknown.empty() ? "" : "has classes that train/ does not have: ", some_of(unknown),
-           "; expected the same classes in train/ and val/");
+    if (!unknown.empty()) {
+      fail(Failure::data, folder, ": has classes that train/ does not have: ", some_of(unknown),
+           "; expected classes of train/ alone; move or remove these folders");
     }
     std::vector<std::string> empty;
-    for (size_t k = 0; k < found.size(); ++k) {
-      const std::string path = (fs::path(folder) / found[k]).string();
-      if (files_.add(path, static_cast<int64_t>(k)) == 0) empty.push_back(found[k]);
+    for (size_t k = 0; k < spec_.class_names.size(); ++k) {
+      const std::string& name = spec_.class_names[k];
+      if (!std::binary_search(found.begin(), found.end(), name)) continue;
+      const std::string path = (fs::path(folder) / name).string();
+      if (files_.add(path, static_cast<int64_t>(k)) == 0) empty.push_back(name);
     }
-    if (empty.empty()) return;
+    if (!empty.empty() && !allow_empty) refuse_empty(folder, empty);
+    const std::vector<std::string> missing = without(spec_.class_names, found);
+    if (missing.empty()) return;
+    log::warn(concat(folder, ": lacks the ", missing.size() == 1 ? "class " : "classes ",
+                     some_of(missing), " of train/: nothing is known of how well ",
+                     missing.size() == 1 ? "it is" : "they are", " recognised"));
+  }
+
+  [[noreturn]] static void refuse_empty(const std::string& folder,
+                                        const std::vector<std::string>& empty) {
     fail(Failure::data, folder, ": ", empty.size() == 1 ? "this class has" : "these classes have",
          " no pictures: ", some_of(empty),
-         "; expected at least one .jpg, .jpeg or .png file in each; add some or remove the folder");
+         "; expected at least one .jpg, .jpeg or .png file in each; add some, remove the folder or "
+         "set data.allow_empty = true");
   }
 
   DatasetSpec spec_;
-  int64_t max_pixels_;
+  DecodeOptions decode_;
   FileList files_;
 };
 

@@ -70,6 +70,14 @@ std::vector<std::string> class_folders(const std::string& folder) {
   return names;
 }
 
+std::vector<std::string> folders_in(const std::string& folder) {
+  try {
+    return read_folder(folder).folders;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 int64_t FileList::add(const std::string& folder, int64_t label) {
   std::vector<std::pair<std::string, std::vector<std::string>>> found;
   std::vector<fs::path> above;

@@ -10,6 +10,8 @@ namespace lockstep {
 // The folders in `folder`, sorted by name: the classes. Throws Error{data} where it cannot be read
 // or has none.
 std::vector<std::string> class_folders(const std::string& folder);
+// The folders in it, sorted by name; none where it cannot be read.
+std::vector<std::string> folders_in(const std::string& folder);
 
 // The pictures of several classes, by the ending of their names. A million names take about 40 MB.
 class FileList {

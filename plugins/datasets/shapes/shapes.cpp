@@ -34,11 +34,12 @@ class Shapes final : public Dataset {
   int64_t size() const override { return size_; }
   int64_t read(int64_t index, Image& image) const override {
     constexpr uint64_t kKey = 0x7368617065730001;
-    const int64_t label = index % spec_.classes;  // in a row of pictures all classes take turns
-    shapes::render(static_cast<int>(label),
+    shapes::render(static_cast<int>(label(index)),
                    RandomStream(kKey, purpose_, 0, static_cast<uint64_t>(index)), image);
-    return label;
+    return label(index);
   }
+  // In a row of pictures all classes take turns.
+  int64_t label(int64_t index) const override { return index % spec_.classes; }
 
  private:
   std::string_view purpose_;

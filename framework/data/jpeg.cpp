@@ -6,18 +6,22 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string_view>
 #include <vector>
 
 #include <jpeglib.h>
 
 #include "base/error.hpp"
-#include "decode.hpp"
+#include "data/decoders.hpp"
 
 namespace lockstep {
 namespace {
 
 // A file with more scans was made to take long: libjpeg-turbo's own advice.
 constexpr int kMaxScans = 500;
+// EXIF and XMP data; a marker's length has 16 bits.
+constexpr int kMetadataMarker = JPEG_APP0 + 1;
+constexpr unsigned kMaxMarkerBytes = 0xFFFF;
 
 enum class Outcome : uint8_t { done, truncated, damaged, too_many_scans };
 
@@ -80,13 +84,26 @@ Decompressor::Decompressor(FileBytes file) {
   progress.progress_monitor = on_progress;
 }
 
-Outcome read_header(Decompressor& d) {
+Outcome read_header(Decompressor& d, bool with_metadata) {
   if (setjmp(d.leave) != 0) return d.outcome;
   jpeg_create_decompress(&d.info);
   d.info.src = &d.source;
   d.info.progress = &d.progress;
+  if (with_metadata) jpeg_save_markers(&d.info, kMetadataMarker, kMaxMarkerBytes);
   if (jpeg_read_header(&d.info, TRUE) != JPEG_HEADER_OK) return Outcome::truncated;
   return Outcome::done;
+}
+
+// EXIF data may be cut into several markers.
+PictureMetadata metadata_of(const Decompressor& d) {
+  constexpr std::string_view kExif("Exif\0\0", 6), kXmp("http://ns.adobe.com/xap/1.0/\0", 29);
+  PictureMetadata metadata;
+  for (jpeg_saved_marker_ptr m = d.info.marker_list; m != nullptr; m = m->next) {
+    const std::string_view content(reinterpret_cast<const char*>(m->data), m->data_length);
+    if (content.starts_with(kExif)) metadata.exif += content.substr(kExif.size());
+    if (content.starts_with(kXmp)) metadata.xmp = content.substr(kXmp.size());
+  }
+  return metadata;
 }
 
 // Pillow's conversion from CMYK, of inverted values.
@@ -130,10 +147,11 @@ void check(Outcome outcome, const Decompressor& d) {
 
 }  // namespace
 
-void decode_jpeg(FileBytes file, int64_t max_pixels, Image& image) {
+void decode_jpeg(FileBytes file, int64_t max_pixels, Image& image, PictureMetadata* metadata) {
   thread_local std::vector<uint8_t> row;
   Decompressor d(file);
-  check(read_header(d), d);
+  check(read_header(d, metadata != nullptr), d);
+  if (metadata != nullptr) *metadata = metadata_of(d);
   const int channels = d.info.num_components;
   if (channels != 1 && channels != 3 && channels != 4) {
     fail(Failure::data, "a JPEG of ", channels, " channels; expected 1, 3 or 4; convert it");

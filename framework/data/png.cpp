@@ -10,7 +10,7 @@
 #include <png.h>
 
 #include "base/error.hpp"
-#include "decode.hpp"
+#include "data/decoders.hpp"
 
 namespace lockstep {
 namespace {
@@ -61,7 +61,7 @@ void set_conversions(Reader& r) {
   if (type == PNG_COLOR_TYPE_PALETTE) png_set_packing(r.png);
 }
 
-bool read_header(Reader& r) {
+bool read_header(Reader& r, bool with_metadata) {
   if (setjmp(r.leave) != 0) return false;
   r.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning);
   if (r.png != nullptr) r.info = png_create_info_struct(r.png);
@@ -70,8 +70,20 @@ bool read_header(Reader& r) {
   png_set_user_limits(r.png, kMaxSide, kMaxSide);
   png_set_crc_action(r.png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
   png_set_keep_unknown_chunks(r.png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // texts and profiles
+  if (with_metadata) {
+    png_set_keep_unknown_chunks(r.png, PNG_HANDLE_CHUNK_AS_DEFAULT,
+                                reinterpret_cast<png_const_bytep>("eXIf"), 1);
+  }
   png_read_info(r.png, r.info);
   return true;
+}
+
+// Of a chunk before the pixels.
+std::string exif_of(Reader& r) {
+  png_bytep bytes = nullptr;
+  png_uint_32 count = 0;
+  if (png_get_eXIf_1(r.png, r.info, &count, &bytes) == 0) return {};
+  return {reinterpret_cast<const char*>(bytes), count};
 }
 
 // Rows as libpng delivers them, written into the picture's planes.
@@ -135,10 +147,11 @@ void check(bool ok, const Reader& r) {
 
 }  // namespace
 
-void decode_png(FileBytes file, int64_t max_pixels, Image& image) {
+void decode_png(FileBytes file, int64_t max_pixels, Image& image, PictureMetadata* metadata) {
   thread_local std::vector<uint8_t> rows;
   Reader r(file);
-  check(read_header(r), r);
+  check(read_header(r, metadata != nullptr), r);
+  if (metadata != nullptr) metadata->exif = exif_of(r);
   const png_uint_32 height = png_get_image_height(r.png, r.info);
   const png_uint_32 width = png_get_image_width(r.png, r.info);
   check_extent(height, width, max_pixels);
