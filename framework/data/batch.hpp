@@ -29,7 +29,7 @@ struct Batch {
   int64_t capacity = 0;        // N of the arrays
   uint8_t* images = nullptr;   // (N, C, H, W)
   int32_t* labels = nullptr;   // (N)
-  float* weights = nullptr;    // (N): 1, or a class weight; 0 for padding
+  float* weights = nullptr;    // (N): 1, or a class weight; 0 for padding and bad samples
   int64_t* indices = nullptr;  // (N): index of the sample in its dataset
 };
 

@@ -15,12 +15,14 @@
 #include <new>
 #include <thread>
 
+#include "data/bad_samples.hpp"
 #include "device/device.hpp"
 
 namespace lockstep {
 namespace {
 
 constexpr int64_t kPartsPerWorker = 4;  // parts of a batch for each worker: evens out slow samples
+constexpr int64_t kBad = INT64_MIN;     // in place of the class of a sample to be done without
 
 // Places [begin, end) of batch `number`'s arrays.
 struct Part {
@@ -221,19 +223,14 @@ class Loader::Impl {
   }
 
   void fill(const Batch& batch, int64_t number, int64_t place, Scratch& scratch) {
-    uint8_t* pixels = batch.images + place * shape_.numel();
-    if (place >= batch.samples) {
-      std::memset(pixels, 0, static_cast<size_t>(shape_.numel()));
-      batch.labels[place] = 0;
-      batch.weights[place] = 0;
-      batch.indices[place] = 0;
-      return;
-    }
+    if (place >= batch.samples) return leave_unused(batch, place, 0);
     const Slice& slice = slices_[static_cast<size_t>(number)];
     const int64_t index = order_[static_cast<size_t>(slice.begin + place)];
     try {
       const int64_t label = read(index, scratch);
-      std::memcpy(pixels, scratch.image.data(), static_cast<size_t>(shape_.numel()));
+      if (label == kBad) return leave_unused(batch, place, index);
+      std::memcpy(batch.images + place * shape_.numel(), scratch.image.data(),
+                  static_cast<size_t>(shape_.numel()));
       batch.labels[place] = static_cast<int32_t>(label);
       batch.weights[place] = options_.class_weights.empty()
                                  ? 1.0f
@@ -247,22 +244,43 @@ class Loader::Impl {
     }
   }
 
-  // Reads and transforms a sample into scratch.image and checks what plugins gave.
+  // A place that counts nowhere.
+  void leave_unused(const Batch& batch, int64_t place, int64_t index) const {
+    std::memset(batch.images + place * shape_.numel(), 0, static_cast<size_t>(shape_.numel()));
+    batch.labels[place] = 0;
+    batch.weights[place] = 0;
+    batch.indices[place] = index;
+  }
+
+  // Reads and transforms a sample into scratch.image and checks what plugins gave. Returns its
+  // class, or kBad for one to be done without.
   int64_t read(int64_t index, Scratch& scratch) {
-    const int64_t label = dataset_.read(index, scratch.image);
+    int64_t label = kBad;
+    try {
+      label = read_unchecked(index, scratch);
+    } catch (const Error& e) {
+      if (!options_.bad_samples || e.failure() != Failure::data) throw;
+      options_.bad_samples->add(dataset_, index, e);
+      return kBad;
+    }
     if (label < 0 || label >= dataset_.spec().classes) {
       fail(Failure::data, "label ", label, "; expected 0 to ", dataset_.spec().classes - 1);
-    }
-    RandomStream random(options_.seed, "augment", static_cast<uint32_t>(epoch_),
-                        static_cast<uint64_t>(index));
-    for (const auto& transform : transforms_) {
-      transform->apply(scratch.image, scratch.other, random);
     }
     const Image& image = scratch.image;
     const Shape shape{image.channels, image.height, image.width};
     if (shape != shape_) {
       fail(Failure::data, "the picture is ", shape, " after the transforms; expected ", shape_,
            "; pictures of a batch have one size: add a transform that gives them one");
+    }
+    return label;
+  }
+
+  int64_t read_unchecked(int64_t index, Scratch& scratch) {
+    const int64_t label = dataset_.read(index, scratch.image);
+    RandomStream random(options_.seed, "augment", static_cast<uint32_t>(epoch_),
+                        static_cast<uint64_t>(index));
+    for (const auto& transform : transforms_) {
+      transform->apply(scratch.image, scratch.other, random);
     }
     return label;
   }

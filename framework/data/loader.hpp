@@ -17,6 +17,7 @@
 
 namespace lockstep {
 
+class BadSamples;
 class Device;
 
 struct LoaderOptions {
@@ -25,6 +26,9 @@ struct LoaderOptions {
   int64_t capacity = 1;              // samples per batch at most
   int64_t ring = 3;                  // batches in flight
   std::vector<float> class_weights;  // one per class; empty: all 1
+  // Where there is one, a sample whose reading or transforms throw Error{data} is counted there and
+  // its place filled as an unused one, but for its index. Otherwise that is an error.
+  std::shared_ptr<BadSamples> bad_samples = nullptr;
 };
 
 // Order of the samples in an epoch: file order, or a permutation drawn from (seed, epoch).

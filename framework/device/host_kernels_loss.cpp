@@ -100,8 +100,8 @@ int64_t rank_of_label(const float* logits, int64_t classes, int32_t label) {
   return rank;
 }
 
-// logits (N, K), labels (N), weights (N), losses (N) -> f64 (4): sum of weight * loss, sum of
-// weights, top-1, top-5
+// logits (N, K), labels (N), weights (N), losses (N) -> f64 (5): sum of weight * loss, sum of
+// weights, top-1 hits, top-5 hits, samples with a weight
 std::unique_ptr<Kernel> make_classification_metrics(const KernelRequest& request, HostDevice&) {
   require_plain(request);
   const int64_t samples = request.inputs[0].shape[0];
@@ -111,20 +111,23 @@ std::unique_ptr<Kernel> make_classification_metrics(const KernelRequest& request
     const int32_t* labels = input<int32_t>(arguments, 1);
     const float* weights = input(arguments, 2);
     const float* losses = input(arguments, 3);
-    double loss = 0, weight = 0, top1 = 0, top5 = 0;
+    double loss = 0, weight = 0;
+    int64_t top1 = 0, top5 = 0, counted = 0;
     for (int64_t n = 0; n < samples; ++n) {
       if (weights[n] == 0) continue;
       const int64_t rank = rank_of_label(logits + n * classes, classes, labels[n]);
       loss += static_cast<double>(weights[n]) * losses[n];
       weight += weights[n];
-      if (rank < std::min<int64_t>(classes, 1)) top1 += weights[n];
-      if (rank < std::min<int64_t>(classes, 5)) top5 += weights[n];
+      if (rank < std::min<int64_t>(classes, 1)) ++top1;
+      if (rank < std::min<int64_t>(classes, 5)) ++top5;
+      ++counted;
     }
     double* metrics = output<double>(arguments, 0);
     metrics[0] = loss;
     metrics[1] = weight;
-    metrics[2] = top1;
-    metrics[3] = top5;
+    metrics[2] = static_cast<double>(top1);
+    metrics[3] = static_cast<double>(top5);
+    metrics[4] = static_cast<double>(counted);
   });
 }
 

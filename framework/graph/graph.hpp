@@ -60,7 +60,7 @@ enum class Role : uint8_t {
   logits,     // (N, classes)
   features,   // what goes into the classifier
   loss,       // scalar: the sum over the samples, weights and auxiliary heads included
-  metrics,    // f64(4): see the op classification_metrics
+  metrics,    // f64(5): see the op classification_metrics
   gradient,   // of the parameter of this name, plain layout
   statistic,  // this shard's share of the buffer of this name
 };

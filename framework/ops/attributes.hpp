@@ -48,8 +48,9 @@
 //                           -> loss (), losses (N), probabilities (N, K)
 //                           losses are per sample, not weighted; loss = sum of weight * loss
 //   softmax_cross_entropy_grad  probabilities, labels, weights, d_loss () -> d_logits
-//   classification_metrics  logits, labels, weights, losses -> f64 (4): sum of weight * loss, sum of weights,
-//                           weighted counts of top-1 and top-5 hits (ties go to the lower class; NaN never hits)
+//   classification_metrics  logits, labels, weights, losses -> f64 (5): sum of weight * loss, sum of weights, and of the
+//                           samples whose weight is not 0 the top-1 hits, the top-5 hits (ties go to the lower class;
+//                           NaN never hits) and the number
 //   reorder                 x -> x in the layout of the output type
 // clang-format on
 #pragma once

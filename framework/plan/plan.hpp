@@ -60,7 +60,7 @@ struct Plan {
   MemoryPlan memory;
   int64_t workspace_bytes = 0;  // the largest a launch wants
   int64_t constant_bytes = 0;   // of all launches; see Kernel
-  Address metrics;              // f64(4): see classification_metrics
+  Address metrics;              // f64(5): see classification_metrics
 
   const Node& node(const Launch& launch) const {
     return graph.nodes()[static_cast<size_t>(launch.node)];

@@ -45,6 +45,9 @@ struct DataSection {
   std::vector<double> std;   // likewise; empty: 1
   double validation_fraction = 0;
   bool cache_features = false;  // of a frozen network, in memory
+  std::string on_bad_sample = "fail";  // or "skip"
+  int64_t max_bad_samples = 100;       // per rank
+  std::string class_weights = "none";  // or "balanced"
   Setting::Table options;
 };
 

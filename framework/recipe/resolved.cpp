@@ -89,8 +89,9 @@ bool may_differ_on_resume(std::string_view key) {
        {"device.", "communicator.", "evaluation.", "checkpoint."}) {
     if (key.starts_with(section)) return true;
   }
-  constexpr std::string_view kKeys[] = {"data.workers", "data.path", "train.epochs",
-                                        "train.max_steps", "train.max_seconds"};
+  constexpr std::string_view kKeys[] = {
+      "data.workers", "data.path",       "data.on_bad_sample", "data.max_bad_samples",
+      "train.epochs", "train.max_steps", "train.max_seconds"};
   return std::find(std::begin(kKeys), std::end(kKeys), key) != std::end(kKeys);
 }
 

@@ -89,6 +89,15 @@ static void describe(Options<DataSection>& o) {
     fraction_below_1());
   o("cache_features", &S::cache_features,
     "compute what a frozen network makes of each picture once and keep it in memory");
+  o("on_bad_sample", &S::on_bad_sample,
+    "where a sample cannot be decoded: fail, or skip it with a warning: it counts neither in the "
+    "loss, which is still divided by the whole batch, nor in metrics",
+    one_of("fail", "skip"));
+  o("max_bad_samples", &S::max_bad_samples,
+    "different samples that may be skipped, counted by each rank; more end the run", at_least(0));
+  o("class_weights", &S::class_weights,
+    "weights in the training loss; balanced: samples / (classes * samples of the class)",
+    one_of("none", "balanced"));
 }
 
 static void describe(Options<TrainSection>& o) {

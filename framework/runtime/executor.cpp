@@ -3,12 +3,14 @@
 namespace lockstep {
 namespace {
 
-constexpr int64_t kMetricsBytes = 4 * size_of(DType::f64);
+constexpr int64_t kMetrics = 5;  // see classification_metrics
+constexpr int64_t kMetricsBytes = kMetrics * size_of(DType::f64);
 
 }  // namespace
 
 MetricSums& MetricSums::operator+=(const MetricSums& other) {
   loss += other.loss, weight += other.weight, top1 += other.top1, top5 += other.top5;
+  samples += other.samples;
   return *this;
 }
 
@@ -136,8 +138,8 @@ MetricSums Executor::read_metrics() {
   device_.synchronize(device_.compute_stream());
   MetricSums sums;
   const auto* values = reinterpret_cast<const double*>(metrics_.data());
-  for (int64_t k = 0; k < metrics_count_; ++k, values += 4) {
-    sums += {values[0], values[1], values[2], values[3]};
+  for (int64_t k = 0; k < metrics_count_; ++k, values += kMetrics) {
+    sums += {values[0], values[1], values[2], values[3], values[4]};
   }
   return sums;
 }

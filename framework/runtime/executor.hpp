@@ -22,10 +22,11 @@ namespace lockstep {
 
 // Sums over samples, as classification_metrics gives them.
 struct MetricSums {
-  double loss = 0;
+  double loss = 0;  // times weight
   double weight = 0;
-  double top1 = 0;
+  double top1 = 0;  // hits
   double top5 = 0;
+  double samples = 0;  // with a weight
   MetricSums& operator+=(const MetricSums& other);
 };
 
@@ -80,7 +81,7 @@ class Executor {
   Reductions reductions_;
   std::optional<Update> update_;
   LaunchTimer timer_;
-  HostMemory metrics_;  // f64(4) of every shard of a step, in order
+  HostMemory metrics_;  // f64(5) of every shard of a step, in order
   int64_t metrics_count_ = 0;
 };
 

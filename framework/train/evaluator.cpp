@@ -40,7 +40,8 @@ Evaluator::Evaluator(Session& session, const Dataset& dataset, PlanCache& plans,
               {.seed = session.recipe.seed,
                .workers = loader_workers(session.recipe, *session.device),
                .capacity = batch_size_,
-               .class_weights = {}},
+               .class_weights = {},
+               .bad_samples = session.bad_samples},
               *session.device) {}
 
 Evaluation Evaluator::run(const Look& look) {
@@ -60,14 +61,18 @@ Evaluation Evaluator::run(const Look& look) {
     loader_.release(batch);
   }
 
-  std::array<double, 4> all = {sums.loss, sums.weight, sums.top1, sums.top5};
+  std::array<double, 5> all = {sums.loss, sums.weight, sums.top1, sums.top5, sums.samples};
   communication.sum(all, "evaluation metrics");
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-  const auto [loss, weight, top1, top5] = all;
+  const auto [loss, weight, top1, top5, seen] = all;
+  if (seen == 0) {
+    fail(Failure::data, "evaluation: none of ", samples,
+         " samples can be read; expected at least one; the warnings say why");
+  }
   return {.loss = loss / weight,
-          .top1 = top1 / weight,
-          .top5 = top5 / weight,
-          .samples = std::llround(weight),
+          .top1 = top1 / seen,
+          .top5 = top5 / seen,
+          .samples = std::llround(seen),
           .seconds = seconds.count()};
 }
 

@@ -17,7 +17,7 @@ struct Evaluation {
   double loss = 0;  // mean cross-entropy, without label smoothing
   double top1 = 0;  // fractions
   double top5 = 0;
-  int64_t samples = 0;
+  int64_t samples = 0;  // that could be read
   double seconds = 0;
 };
 

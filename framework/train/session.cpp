@@ -108,6 +108,8 @@ void Session::open(DataUse use) {
   device = make_device(recipe, registry, communication->local_rank(), communication->local_size());
   communication->attach(*device);
   data = open_data(recipe, registry, use);
+  if (recipe.data.on_bad_sample == "skip")
+    bad_samples = std::make_shared<BadSamples>(recipe.data.max_bad_samples);
 }
 
 int run_on_ranks(Session& session, const std::function<int()>& work) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "data/bad_samples.hpp"
 #include "data/open.hpp"
 #include "device/device.hpp"
 #include "plan/plan.hpp"
@@ -56,6 +57,7 @@ class Session {
   std::unique_ptr<CommunicationThread> communication;
   std::unique_ptr<Device> device;
   OpenedData data;
+  std::shared_ptr<BadSamples> bad_samples;  // of this rank; null where one is an error
 };
 
 // Runs a command's work on this rank. An error ends all ranks with its exit code: with one rank it

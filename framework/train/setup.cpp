@@ -5,6 +5,7 @@
 
 #include "base/patterns.hpp"
 #include "base/text.hpp"
+#include "data/class_weights.hpp"
 #include "runtime/guard.hpp"
 #include "train/update_groups.hpp"
 
@@ -102,7 +103,8 @@ LoaderOptions loader_options(const Session& session, int64_t capacity) {
   return {.seed = session.recipe.seed,
           .workers = loader_workers(session.recipe, *session.device),
           .capacity = capacity,
-          .class_weights = {}};
+          .class_weights = class_weights(session.recipe.data.class_weights, *session.data.train),
+          .bad_samples = session.bad_samples};
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -16,6 +17,11 @@ namespace lockstep {
 namespace {
 
 bool is_due(int64_t count, int64_t every) { return every > 0 && count % every == 0; }
+
+// None where there is nothing to take it of: a step of bad samples alone.
+std::optional<double> mean(double sum, double weight) {
+  return weight > 0 ? std::optional(sum / weight) : std::nullopt;
+}
 
 }  // namespace
 
@@ -75,14 +81,15 @@ void Trainer::train_step(int64_t index) {
   const MetricSums mine = run_shards(step, lr);
 
   // One sum agrees on everything: the step's metrics, signals of any rank, and rank 0's clock.
-  std::array<double, 6> sums = {mine.loss,
+  std::array<double, 7> sums = {mine.loss,
                                 mine.weight,
                                 mine.top1,
                                 mine.top5,
+                                mine.samples,
                                 signals_.received() != 0 ? 1.0 : 0.0,
                                 session_.is_first() && time_is_up() ? 1.0 : 0.0};
   communication_.sum(sums, concat("metrics of step ", progress_.step + 1));
-  const auto [loss, weight, top1, top5, signalled, out_of_time] = sums;
+  const auto [loss, weight, top1, top5, samples, signalled, out_of_time] = sums;
 
   progress_.step += 1;
   progress_.samples_in_epoch = step.end;
@@ -104,10 +111,10 @@ void Trainer::train_step(int64_t index) {
       {.event = Record::step,
        .epoch_number = progress_.epoch,
        .step_number = progress_.step,
-       .loss = loss / weight,
-       .top1 = top1 / weight,
-       .top5 = top5 / weight,
-       .samples = step.size(),
+       .loss = mean(loss, weight),
+       .top1 = mean(top1, samples),
+       .top5 = mean(top5, samples),
+       .samples = std::llround(samples),
        .lr = lr,
        .images_per_second = static_cast<double>(step.size()) / seconds,
        .data_wait_seconds = data_wait_seconds,
@@ -185,6 +192,7 @@ int Trainer::conclude() {
   }
   const bool test = setup_.test_evaluator && end_ != End::signal && !nothing_to_do_;
   if (test) evaluate_on(*setup_.test_evaluator, "test");
+  count_bad_samples();
   if (checkpoints_) {
     checkpoints_->finish();
     recorder_.checkpoints(checkpoints_->take_saved());
@@ -192,6 +200,13 @@ int Trainer::conclude() {
   }
   communication_.barrier("the end");
   return end_ == End::signal ? kExitStopped : 0;
+}
+
+void Trainer::count_bad_samples() {
+  if (!session_.bad_samples) return;
+  std::array<double, 1> count = {static_cast<double>(session_.bad_samples->count())};
+  communication_.sum(count, "bad samples");
+  bad_samples_ = std::llround(count[0]);
 }
 
 // On the set that chooses the best checkpoint.
@@ -256,6 +271,11 @@ bool Trainer::time_is_up() const {
 
 void Trainer::say_how_it_ended() const {
   if (recipe_.train.profile) log::info(profile_text(setup_.executor.times(), data_wait_seconds_));
+  if (bad_samples_ > 0) {
+    log::info(fmt::format("left out {} bad sample{} (data.on_bad_sample = \"skip\"){}",
+                          bad_samples_, bad_samples_ == 1 ? "" : "s",
+                          communication_.world_size() > 1 ? ", counted by each rank" : ""));
+  }
   const std::string place = fmt::format("step {} in {}", progress_.step, folder_.string());
   if (end_ == End::signal) {
     log::info("stopped by a signal, saved at " + place +

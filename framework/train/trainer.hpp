@@ -51,6 +51,7 @@ class Trainer {
   int conclude();
   void evaluate();
   void evaluate_on(Evaluator& evaluator, const char* split);
+  void count_bad_samples();
   void save(bool best);
   bool time_is_up() const;
   double seconds() const;
@@ -80,6 +81,7 @@ class Trainer {
   Clock::time_point step_began_;
   double seconds_before_ = 0;     // of this training, before it was resumed
   double data_wait_seconds_ = 0;  // of this run, on this rank
+  int64_t bad_samples_ = 0;       // of this run, over all ranks
 };
 
 }  // namespace lockstep

@@ -28,9 +28,9 @@ void require_same_training(const Recipe& recipe, const Checkpoint& checkpoint, c
   if (changed.empty()) return;
   fail(Failure::usage, "--resume: the recipe differs from that of ", path.string(), " in ",
        list_words(changed, " and "),
-       "; only device.*, communicator.*, data.workers, data.path, evaluation.*, checkpoint.*, "
-       "train.epochs, train.max_steps and train.max_seconds may differ; change it back, or train "
-       "afresh without --resume");
+       "; only device.*, communicator.*, data.workers, data.path, data.on_bad_sample, "
+       "data.max_bad_samples, evaluation.*, checkpoint.*, train.epochs, train.max_steps and "
+       "train.max_seconds may differ; change it back, or train afresh without --resume");
 }
 
 Progress broadcast_progress(const Progress& progress, CommunicationThread& communication) {

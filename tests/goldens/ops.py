@@ -155,9 +155,10 @@ def classification_metrics(i, a):
     logits, labels, weights = i["logits"].numpy(), i["labels"].numpy(), i["weights"].numpy()
     order = numpy.argsort(-logits, axis=1, kind="stable")  # ties: the lower class first
     rank = numpy.argmax(order == labels[:, None], axis=1)
-    sums = [(weights * i["losses"].numpy()).sum(), weights.sum(), weights[rank < 1].sum(),
-            weights[rank < 5].sum()]
-    return [torch.tensor(sums)]
+    counts = weights != 0
+    sums = [(weights * i["losses"].numpy()).sum(), weights.sum(), counts[rank < 1].sum(),
+            counts[rank < 5].sum(), counts.sum()]
+    return [torch.tensor([float(value) for value in sums])]
 
 
 OPS = {

@@ -136,7 +136,7 @@ std::vector<Accepted> accepted() {
        with(SoftmaxCrossEntropyAttributes{}),
        {f32({2, 5}), i32({2}), f32({2}), s},
        {f32({2, 5})}},
-      {"classification_metrics", {}, {f32({2, 5}), i32({2}), f32({2}), f32({2})}, {f64({4})}},
+      {"classification_metrics", {}, {f32({2, 5}), i32({2}), f32({2}), f32({2})}, {f64({5})}},
       {"reorder", with(ReorderAttributes{2}), {x}, {blocked({2, 6, 9, 8})}},
   };
 }

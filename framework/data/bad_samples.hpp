@@ -1,0 +1,33 @@
+// The samples that cannot be read, where the recipe says to do without them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/error.hpp"
+#include "data/dataset.hpp"
+
+namespace lockstep {
+
+// Of one rank, over all its loaders. Any thread.
+class BadSamples {
+ public:
+  explicit BadSamples(int64_t most) : most_(most) {}
+
+  // Counts sample `index` of `dataset` and warns of it with the reason, both once. More different
+  // ones than `most` throw Error{data} that names the last.
+  void add(const Dataset& dataset, int64_t index, const Error& reason);
+  int64_t count() const;
+
+ private:
+  mutable std::mutex mutex_;
+  const int64_t most_;
+  std::set<std::pair<const Dataset*, int64_t>> seen_;
+  std::deque<std::string> last_;  // reasons, the newest at the end
+};
+
+}  // namespace lockstep
