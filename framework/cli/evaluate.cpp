@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/draw.hpp"
 #include "train/evaluation_details.hpp"
 #include "train/evaluator.hpp"
 #include "train/network.hpp"
@@ -66,7 +67,8 @@ void write_details(const EvaluationDetails& details, const std::filesystem::path
       counts.push_back(details.count(label, guess));
     }
   }
-  log::info("per_class.csv, confusion_matrix.csv and mistakes.csv are in " +
+  draw_confusion_matrix(counts, data.class_names, folder / "confusion_matrix.png");
+  log::info("per_class.csv, confusion_matrix.csv and .png, and mistakes.csv are in " +
             folder.string());
 }
 

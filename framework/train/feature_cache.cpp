@@ -41,11 +41,13 @@ FeatureSet::FeatureSet(std::unique_ptr<Dataset> pictures, int64_t features)
 }
 
 int64_t FeatureSet::read(int64_t index, Image& image) const {
+  const int32_t label = labels_[static_cast<size_t>(index)];
+  if (label < 0) fail(Failure::data, sample_name(index), ": has no features, for it cannot be read");
   const int64_t bytes = spec_.image.numel();
   image.resize(1, 1, static_cast<int>(bytes));
   const auto* const row = reinterpret_cast<const std::byte*>(values_.data()) + index * bytes;
   std::memcpy(image.data(), row, static_cast<size_t>(bytes));
-  return labels_[static_cast<size_t>(index)];
+  return label;
 }
 
 void FeatureSet::put(Slice slice, const float* rows, const int32_t* labels) {
@@ -77,6 +79,9 @@ void FeatureSet::gather(CommunicationThread& communication) {
 
 FeatureCache::FeatureCache(Session& session, PlanRequest& request)
     : session_(session), pictures_(request) {
+  if (session.bad_samples) {
+    bad_samples_ = std::make_shared<BadSamples>(session.recipe.data.max_bad_samples);
+  }
   require_fixed_pictures(session.recipe);
   request.features = count_features(request, session.registry.ops());
   try {
@@ -126,7 +131,8 @@ void FeatureCache::fill_set(FeatureSet& set, State& state) {
                 {.seed = session_.recipe.seed,
                  .workers = loader_workers(session_.recipe, *session_.device),
                  .capacity = kBatch,
-                 .class_weights = {}},
+                 .class_weights = {},
+                 .bad_samples = bad_samples_},
                 *session_.device);
   loader.start(0, sample_order(set.size(), false, 0, 0), slices);
   for (const Slice& slice : slices) {
@@ -134,7 +140,11 @@ void FeatureCache::fill_set(FeatureSet& set, State& state) {
     Plan& plan = plans.get(executor, Mode::evaluation, kBatch);
     executor.evaluate(plan, batch);
     const std::vector<float> rows = executor.output(plan, Role::features);
-    set.put(slice, rows.data(), batch.labels);
+    std::vector<int32_t> labels(batch.labels, batch.labels + slice.size());
+    for (size_t n = 0; n < labels.size(); ++n) {
+      if (batch.weights[n] == 0) labels[n] = -1;
+    }
+    set.put(slice, rows.data(), labels.data());
     loader.release(batch);
   }
   set.gather(communication);

@@ -22,11 +22,12 @@ class FeatureSet final : public Dataset {
   int64_t size() const override { return pictures_->size(); }
   int64_t read(int64_t index, Image& image) const override;
 
+  int64_t label(int64_t index) const override { return pictures_->label(index); }
   std::string sample_name(int64_t index) const override { return pictures_->sample_name(index); }
 
   const Dataset& pictures() const { return *pictures_; }
   int64_t features() const { return spec_.image.numel() / size_of(DType::f32); }
-  // Rows (slice.size(), F) and labels of some samples.
+  // Rows (slice.size(), F) and labels of some samples; -1 for a picture that could not be read.
   void put(Slice slice, const float* rows, const int32_t* labels);
   // Every rank has put its part of all samples; afterwards every rank has all.
   void gather(CommunicationThread& communication);
@@ -53,6 +54,7 @@ class FeatureCache {
 
   Session& session_;
   PlanRequest pictures_;  // the request as it was
+  std::shared_ptr<BadSamples> bad_samples_;  // the session's counts those that training misses
   std::vector<std::unique_ptr<Transform>> transforms_;
   std::vector<FeatureSet*> sets_;
 };

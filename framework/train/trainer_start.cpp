@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "checkpoint/writer.hpp"
+#include "data/class_indices.hpp"
 #include "train/environment.hpp"
 #include "train/initial_weights.hpp"
 #include "train/snapshot.hpp"
@@ -123,6 +124,7 @@ void Trainer::describe_run(const std::string& environment) const {
   require_free_space(folder_ / "checkpoints", 2 * bytes);
   write_file_safely(folder_ / "recipe.toml", setup_.recipe_text);
   write_file_safely(folder_ / "environment.json", environment);
+  write_file_safely(folder_ / "class_indices.json", class_indices_json(session_.data.class_names));
 
   const int ranks = communication_.world_size();
   log::info(fmt::format("{} on {}: {} parameters, {} training samples, {} steps per epoch",

@@ -91,7 +91,7 @@ class ImageFolder final : public Dataset {
     std::vector<std::string> names;
     for (int64_t k = 0; k < classes; ++k) names.push_back(std::to_string(k));
     set_classes(std::move(names));
-    if (source.split == Split::test) return;  // said once
+    if (source.split == Split::test || source.path.empty()) return;  // said once, of a place
     log::warn(concat("image_folder: ", folder_of(source.path, "train"), " is not there; ", classes,
                      " classes are assumed (data.classes)"));
   }
