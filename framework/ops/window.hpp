@@ -21,10 +21,12 @@ struct Window {
 inline int64_t window_count(int64_t extent, const Window& w, size_t axis) {
   const int64_t room =
       extent + 2 * int64_t{w.padding[axis]} - int64_t{w.dilation[axis]} * (w.kernel[axis] - 1) - 1;
-  if (extent <= 0 || room < 0) return 0;
   const int64_t stride = w.stride[axis];
-  if (!w.ceil_mode) return room / stride + 1;
-  const int64_t count = (room + stride - 1) / stride + 1;
+  // With ceil_mode the last window, even if it is the only one, may stand out by up to a stride.
+  const int64_t starts = w.ceil_mode ? room + stride - 1 : room;
+  if (extent <= 0 || starts < 0) return 0;
+  const int64_t count = starts / stride + 1;
+  if (!w.ceil_mode) return count;
   // A last window that would start in the right padding is dropped.
   return (count - 1) * stride >= extent + w.padding[axis] ? count - 1 : count;
 }

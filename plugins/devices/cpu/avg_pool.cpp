@@ -119,14 +119,18 @@ Axes axes_of(const KernelRequest& request, const Shape& in, const Shape& out) {
   return {pool_windows(in[2], out[2], 0, pool), pool_windows(in[3], out[3], 1, pool)};
 }
 
-// The small side may be plain where it has one pixel and full blocks, for then it lies in memory as
-// if it were blocked.
-void require_fitting_layouts(const KernelRequest& request, const TensorType& image,
-                             const TensorType& pooled) {
-  const bool one_pixel = pooled.shape[2] == 1 && pooled.shape[3] == 1 &&
-                         pooled.shape[1] % channel_block(image.layout) == 0;
-  const bool fits = pooled.layout == image.layout || (one_pixel && pooled.layout == Layout::plain);
-  if (fits && image.layout != Layout::nhwc) return;
+// The layout of both sides. One of them may be plain where it has one pixel and full blocks, for
+// then it lies in memory as if it were blocked.
+Layout common_layout(const KernelRequest& request, const TensorType& image,
+                     const TensorType& pooled) {
+  const auto lies_in = [](const TensorType& type, Layout layout) {
+    const bool one_pixel = type.shape[2] == 1 && type.shape[3] == 1;
+    return type.layout == layout || (type.layout == Layout::plain && one_pixel &&
+                                     type.shape[1] % channel_block(layout) == 0);
+  };
+  for (Layout layout : {image.layout, pooled.layout}) {
+    if (layout != Layout::nhwc && lies_in(image, layout) && lies_in(pooled, layout)) return layout;
+  }
   fail(Failure::device, request.label, ": the cpu kernel of the op ", request.op, " was asked for ",
        image.text(), " and ", pooled.text(), "; it needs one layout for both");
 }
@@ -139,9 +143,9 @@ ImageView view_of(TensorType type, Layout layout) {
 std::unique_ptr<Kernel> make_average(const KernelRequest& request, HostDevice& host) {
   CpuDevice& device = as_cpu(host);
   const TensorType& image = request.inputs[0];
-  require_fitting_layouts(request, image, request.outputs[0]);
-  const auto in = ImageView::of(image);
-  const auto out = view_of(request.outputs[0], image.layout);
+  const Layout layout = common_layout(request, image, request.outputs[0]);
+  const auto in = view_of(image, layout);
+  const auto out = view_of(request.outputs[0], layout);
   const Axes axes = axes_of(request, image.shape, request.outputs[0].shape);
   return with_block(static_cast<int>(in.block), [&](auto block) {
     return make_kernel(
@@ -162,9 +166,9 @@ std::unique_ptr<Kernel> make_average(const KernelRequest& request, HostDevice& h
 std::unique_ptr<Kernel> make_average_grad(const KernelRequest& request, HostDevice& host) {
   CpuDevice& device = as_cpu(host);
   const TensorType& image = request.outputs[0];
-  require_fitting_layouts(request, image, request.inputs[0]);
-  const auto in = ImageView::of(image);
-  const auto out = view_of(request.inputs[0], image.layout);
+  const Layout layout = common_layout(request, image, request.inputs[0]);
+  const auto in = view_of(image, layout);
+  const auto out = view_of(request.inputs[0], layout);
   const Axes axes = axes_of(request, image.shape, request.inputs[0].shape);
   std::vector<float> factors;
   for (const Window& h : axes.down) {
