@@ -79,10 +79,11 @@ enum class Mode : uint8_t { training, evaluation };
 struct Init {
   enum Kind : uint8_t { constant, normal, he_normal_fan_out, he_normal_fan_in, uniform_fan_in };
   Kind kind = constant;
-  double value =
-      0;  // the constant; the standard deviation of `normal`; the fan_in of `uniform_fan_in`
-  // uniform_fan_in: U(-1/sqrt(value), 1/sqrt(value)), PyTorch's default for linear layers and all
-  // biases.
+  // The constant; the standard deviation of `normal`; the fan_in of `uniform_fan_in`, 0 being the
+  // parameter's own.
+  double value = 0;
+  // uniform_fan_in: U(-1/sqrt(value), 1/sqrt(value)), PyTorch's default for convolutions, linear
+  // layers and all biases.
 
   static Init zeros() { return {constant, 0}; }
   static Init ones() { return {constant, 1}; }

@@ -22,7 +22,7 @@ struct EnumNames<ParameterKind> {
 
 static void describe(Options<Init>& o) {
   o("kind", &Init::kind, "how values are drawn");
-  o("value", &Init::value, "the constant, deviation or fan_in");
+  o("value", &Init::value, "the constant, deviation or fan_in (0: the parameter's own)");
 }
 
 void describe(Options<ParameterAttributes>& o) {

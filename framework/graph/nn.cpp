@@ -49,7 +49,7 @@ Value conv2d(const Scope& s, Value x, const Conv2d& o) {
   std::vector<Value> inputs{
       x, s.parameter("weight", {o.out, group_channels, kernel[0], kernel[1]}, o.init)};
   if (o.bias) {
-    const Init init = uniform(group_channels * kernel[0] * kernel[1]);
+    const Init init = o.bias_init.value_or(uniform(group_channels * kernel[0] * kernel[1]));
     inputs.push_back(s.parameter("bias", {o.out}, init, ParameterKind::bias));
   }
   const Conv2dAttributes attributes{.stride = {o.stride, o.stride},
@@ -98,7 +98,8 @@ Value linear(const Scope& s, Value x, const Linear& o) {
   std::vector<Value> inputs{
       x, s.parameter("weight", {o.out, fan_in}, o.init.value_or(uniform(fan_in)))};
   if (o.bias) {
-    inputs.push_back(s.parameter("bias", {o.out}, uniform(fan_in), ParameterKind::bias));
+    const Init init = o.bias_init.value_or(uniform(fan_in));
+    inputs.push_back(s.parameter("bias", {o.out}, init, ParameterKind::bias));
   }
   return s.graph().apply("linear", std::move(inputs), Attributes::of(LinearAttributes{o.bias}),
                          s.path());
@@ -125,6 +126,7 @@ Value avg_pool2d(Value x, const Pool2d& o) {
 }
 
 Value adaptive_avg_pool2d(Value x, int64_t height, int64_t width) {
+  if (x.shape().rank() == 4 && x.shape()[2] == height && x.shape()[3] == width) return x;
   const AdaptivePoolAttributes attributes{
       .out = {static_cast<int>(height), static_cast<int>(width)}};
   return x.graph().apply("adaptive_avg_pool2d", {x}, Attributes::of(attributes));

@@ -58,6 +58,7 @@ struct Conv2d {
   int groups = 1;
   bool bias = false;
   Init init = {Init::he_normal_fan_out};
+  std::optional<Init> bias_init = {};  // default: PyTorch's, as for Linear
   // For kernels that are not square: {height, width}; otherwise `kernel` and `padding` hold for
   // both.
   std::optional<std::array<int, 2>> kernel_hw = {};
@@ -71,7 +72,8 @@ struct BatchNorm {
 struct Linear {
   int64_t out;
   bool bias = true;
-  std::optional<Init> init = {};  // default: PyTorch's, U(-1/sqrt(fan_in), 1/sqrt(fan_in))
+  std::optional<Init> init = {};       // default: PyTorch's, U(-1/sqrt(fan_in), 1/sqrt(fan_in))
+  std::optional<Init> bias_init = {};  // default: the same, with the weight's fan_in
 };
 struct Pool2d {
   int kernel;
@@ -95,12 +97,12 @@ Value add(Value a, Value b);
 Value concat(std::vector<Value> xs);  // along channels
 Value max_pool2d(Value x, const Pool2d& options);
 Value avg_pool2d(Value x, const Pool2d& options);
-Value adaptive_avg_pool2d(Value x, int64_t height, int64_t width);
-Value global_avg_pool(Value x);                              // (N, C, H, W) -> (N, C)
-Value flatten(Value x);                                      // (N, …) -> (N, product)
-Value dropout(const Scope& s, Value x, double probability);  // evaluation: x
-Value subsample(Value x, int stride);                        // x[:, :, ::stride, ::stride]
-Value pad_channels(Value x, int64_t before, int64_t after);  // zeros around the channels
+Value adaptive_avg_pool2d(Value x, int64_t height, int64_t width);  // x itself where it fits
+Value global_avg_pool(Value x);                                     // (N, C, H, W) -> (N, C)
+Value flatten(Value x);                                             // (N, …) -> (N, product)
+Value dropout(const Scope& s, Value x, double probability);         // evaluation: x
+Value subsample(Value x, int stride);                               // x[:, :, ::stride, ::stride]
+Value pad_channels(Value x, int64_t before, int64_t after);         // zeros around the channels
 
 }  // namespace nn
 

@@ -1,5 +1,7 @@
 // From a model to the graph of a step: input, model, loss and metrics, then the passes that know no
 // device.
+#include <algorithm>
+
 #include "graph/op.hpp"
 #include "ops/attributes.hpp"
 #include "plan/plan.hpp"
@@ -15,6 +17,46 @@ Value normalized(Value image, const PlanRequest& request) {
   if (attributes.std.empty()) attributes.std.assign(channels, 1.0);
   return image.graph().apply("normalize", {image}, Attributes::of(std::move(attributes)),
                              "normalize");
+}
+
+ModelOutput apply_model(Graph& graph, const PlanRequest& request, int64_t height, int64_t width) {
+  const Value image =
+      graph.input("image", {DType::u8, {request.batch_size, request.image[0], height, width}});
+  return request.model(Scope(graph), normalized(image, request));
+}
+
+// The least side such that the model takes images enlarged to it; 0: no side helps.
+int64_t least_side(const PlanRequest& request, const OpRegistry& ops) {
+  const int64_t height = request.image[1], width = request.image[2];
+  const auto fits = [&](int64_t side) {
+    Graph graph(request.mode, ops);
+    try {
+      apply_model(graph, request, std::max(height, side), std::max(width, side));
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  constexpr int64_t kLargest = 1024;
+  int64_t refused = std::min(height, width), taken = kLargest;
+  if (refused >= taken || !fits(taken)) return 0;
+  while (taken - refused > 1) {
+    const int64_t middle = (refused + taken) / 2;
+    (fits(middle) ? taken : refused) = middle;
+  }
+  return taken;
+}
+
+// Where the images are at fault, the error says how large they must be.
+ModelOutput apply_model(Graph& graph, const PlanRequest& request, const OpRegistry& ops) {
+  try {
+    return apply_model(graph, request, request.image[1], request.image[2]);
+  } catch (const Error& error) {
+    const int64_t side = least_side(request, ops);
+    if (side == 0) throw;
+    fail(error.failure(), error.what(), " (this model takes images of at least ", side, " x ", side,
+         ')');
+  }
 }
 
 struct Loss {
@@ -45,9 +87,7 @@ Loss weighted_sum(Loss a, Loss b, double weight, const std::string& label) {
 Graph build_graph(const PlanRequest& request, const OpRegistry& ops) {
   Graph graph(request.mode, ops);
   const int64_t n = request.batch_size;
-  const Shape& chw = request.image;
-  const Value image = graph.input("image", {DType::u8, {n, chw[0], chw[1], chw[2]}});
-  const ModelOutput out = request.model(Scope(graph), normalized(image, request));
+  const ModelOutput out = apply_model(graph, request, ops);
 
   const Value labels = graph.input("labels", {DType::i32, {n}});
   const Value weights = graph.input("weights", {DType::f32, {n}});

@@ -41,7 +41,7 @@ std::vector<float> initial_values(const ParameterSlot& parameter, const InitOpti
       fill_normal(std::sqrt(2.0 / fan_in(parameter.shape)));
       break;
     case Init::uniform_fan_in: {
-      const double bound = 1.0 / std::sqrt(init.value);
+      const double bound = 1.0 / std::sqrt(init.value > 0 ? init.value : fan_in(parameter.shape));
       for (float& value : values) value = static_cast<float>(random.uniform(-bound, bound));
       break;
     }

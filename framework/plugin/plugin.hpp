@@ -98,11 +98,12 @@ class FunctorOptimizer final : public Optimizer {
 
 template <class Result, class O>
 void Registry::model(std::string name, Result (*build)(Scope, Value, int64_t, const O&),
-                     std::string help) {
-  add_model({std::move(name), std::move(help), current_plugin_, &options_of<O>(),
-             [build](Scope s, Value image, int64_t classes, const Setting::Table& settings) {
-               return ModelOutput(build(s, image, classes, read_options<O>(settings, "model")));
-             }});
+                     std::string help, ModelInput usual) {
+  add_model({{std::move(name), std::move(help), current_plugin_, &options_of<O>(),
+              [build](Scope s, Value image, int64_t classes, const Setting::Table& settings) {
+                return ModelOutput(build(s, image, classes, read_options<O>(settings, "model")));
+              }},
+             usual});
 }
 
 template <class D, class O>

@@ -1,6 +1,7 @@
 // What plugins register, by kind and name. Filled through LS_PLUGIN by one plugin file at a time.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -43,7 +44,15 @@ struct Entry {
   std::function<Make> make;
 };
 
-using ModelEntry = Entry<ModelOutput(Scope, Value image, int64_t classes, const Setting::Table&)>;
+// What a model is usually given, for commands that have no recipe: (C, H, W) and classes.
+struct ModelInput {
+  std::array<int64_t, 3> image{3, 224, 224};
+  int64_t classes = 1000;
+};
+
+struct ModelEntry : Entry<ModelOutput(Scope, Value image, int64_t classes, const Setting::Table&)> {
+  ModelInput usual;
+};
 using DatasetEntry = Entry<std::unique_ptr<Dataset>(const DatasetSource&, const Setting::Table&)>;
 using TransformEntry = Entry<std::unique_ptr<Transform>(const Setting::Table&)>;
 using OptimizerEntry = Entry<std::shared_ptr<const Optimizer>(const Setting::Table&)>;
@@ -64,7 +73,7 @@ class Registry {
   // Value or ModelOutput build(Scope, Value image, int64_t classes, const O& options)
   template <class Result, class O>
   void model(std::string name, Result (*build)(Scope, Value, int64_t, const O&),
-             std::string help = {});
+             std::string help = {}, ModelInput usual = {});
   // D(const DatasetSource&, const O& options)
   template <class D, class O = NoOptions>
   void dataset(std::string name, std::string help = {});

@@ -27,6 +27,14 @@ int first_number(std::initializer_list<const char*> variables) {
   return -1;
 }
 
+// A network without its classifier gives features, for which there are no labels.
+void require_logits(std::string_view model, Value logits, int64_t classes) {
+  const Shape& shape = logits.shape();
+  if (shape.rank() == 2 && shape[1] == classes) return;
+  fail(Failure::usage, "model ", model, ": gives ", shape, "; the loss expects (N, ", classes,
+       "), a logit per class; keep the model's classifier (model.include_top = true)");
+}
+
 }  // namespace
 
 ProcessPlace process_place() {
@@ -69,7 +77,9 @@ PlanRequest plan_request(const Recipe& recipe, const OpenedData& data, Registry&
   request.std = data.std;
   request.model = [&entry = registry.find_model(recipe.model.name), classes = data.classes,
                    options = recipe.model.options](Scope scope, Value image) {
-    return entry.make(std::move(scope), image, classes, options);
+    ModelOutput output = entry.make(std::move(scope), image, classes, options);
+    require_logits(entry.name, output.logits, classes);
+    return output;
   };
   request.label_smoothing = recipe.train.label_smoothing;
   request.sync_batch_norm = recipe.train.sync_batch_norm;

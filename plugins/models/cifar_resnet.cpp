@@ -55,5 +55,6 @@ ModelOutput cifar_resnet(Scope s, Value image, int64_t classes, const CifarResNe
 }  // namespace
 
 LS_PLUGIN(cifar_resnet, registry) {
-  registry.model("cifar_resnet", cifar_resnet, "ResNet-20 to 110 for CIFAR (He et al., 2015)");
+  registry.model("cifar_resnet", cifar_resnet, "ResNet-20 to 110 for CIFAR (He et al., 2015)",
+                 {.image = {3, 32, 32}, .classes = 10});
 }

@@ -18,5 +18,6 @@ ModelOutput convnet(Scope s, Value image, int64_t classes, const NoOptions&) {
 }  // namespace
 
 LS_PLUGIN(convnet, registry) {
-  registry.model("convnet", convnet, "two 3x3 convolutions with pooling and a linear layer");
+  registry.model("convnet", convnet, "two 3x3 convolutions with pooling and a linear layer",
+                 {.image = {1, 28, 28}, .classes = 10});
 }

@@ -1,44 +1,14 @@
 // The built-in models: names and numbers of parameters, shapes, images too small.
 #include <gtest/gtest.h>
 
+#include "models/built_model.hpp"
 #include "ops/attributes.hpp"
-#include "plugin/registry.hpp"
 #include "support/expect_error.hpp"
 
 namespace lockstep::testing {
 namespace {
 
-Registry& registry() {
-  static Registry registry;
-  return registry;
-}
-
-Setting setting(Setting::Value value) { return {std::move(value), "test"}; }
-
-// A model over a batch of two images of this shape.
-struct Built {
-  Built(std::string_view name, Setting::Table options, Shape image, int64_t classes,
-        Mode mode = Mode::training)
-      : graph(mode, registry().ops()),
-        output(registry().find_model(name).make(
-            graph, graph.input("x", {DType::f32, {2, image[0], image[1], image[2]}}), classes,
-            options)) {}
-
-  std::vector<std::string> names(std::string_view op) const {
-    std::vector<std::string> names;
-    for (int32_t i : graph.find_all(op))
-      names.push_back(graph.nodes()[static_cast<size_t>(i)].label);
-    return names;
-  }
-  int64_t parameters() const {
-    int64_t count = 0;
-    for (int32_t i : graph.find_all("parameter")) count += graph.type({i, 0}).shape.numel();
-    return count;
-  }
-
-  Graph graph;
-  ModelOutput output;
-};
+using Built = BuiltModel;
 
 Setting::Table depth(int64_t depth) { return {{"depth", "test", setting(depth)}}; }
 
