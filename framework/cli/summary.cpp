@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "base/text.hpp"
@@ -22,9 +23,19 @@ struct SummaryArguments {
   std::string what;
   std::vector<std::string> sets;
   std::string image;
-  int64_t classes = 1000;
-  bool classes_given = false;
+  std::optional<int64_t> classes;
+  std::optional<int64_t> batch;
   bool json = false;
+};
+
+// Of a model without a recipe.
+constexpr int64_t kUsualBatch = 32;
+
+// What is summarised, for batches of one image; memory is told for `batch` of them.
+struct Subject {
+  PlanRequest request;
+  std::string device = "cpu";
+  int64_t batch = kUsualBatch;
 };
 
 struct Layer {
@@ -69,39 +80,45 @@ Setting::Table model_options(const std::vector<std::string>& sets) {
   return options;
 }
 
-PlanRequest request_of_recipe(const Recipe& recipe, Registry& registry,
-                              const SummaryArguments& arguments) {
+Subject subject_of_recipe(const Recipe& recipe, Registry& registry,
+                          const SummaryArguments& arguments) {
   OpenedData data = open_data(recipe, registry, DataUse::describe);
-  if (arguments.classes_given) data.classes = arguments.classes;
+  data.classes = arguments.classes.value_or(data.classes);
   PlanRequest request = plan_request(recipe, data, registry);
   if (!arguments.image.empty()) request.image = read_image(arguments.image);
   if (request.image[0] != static_cast<int64_t>(request.mean.size()))
     request.mean = request.std = {};
-  return request;
+  return {std::move(request), device_name(recipe), recipe.train.global_batch_size};
+}
+
+Subject subject_of_model(const ModelEntry& entry, const SummaryArguments& arguments) {
+  Subject subject;
+  const auto& usual = entry.usual.image;
+  subject.request.image =
+      arguments.image.empty() ? Shape{usual[0], usual[1], usual[2]} : read_image(arguments.image);
+  subject.request.model = [&entry, options = model_options(arguments.sets),
+                           classes = arguments.classes.value_or(entry.usual.classes)](Scope scope,
+                                                                                      Value image) {
+    return entry.make(std::move(scope), image, classes, options);
+  };
+  return subject;
 }
 
 // The first argument is a recipe or a checkpoint if it names such a file, else a model.
-PlanRequest read_request(const SummaryArguments& arguments, Registry& registry) {
+Subject read_subject(const SummaryArguments& arguments, Registry& registry) {
   const std::filesystem::path path = arguments.what;
   std::error_code ignored;
   if (path.extension() == ".toml") {
-    return request_of_recipe(load_recipe(arguments.what, arguments.sets, registry), registry,
+    return subject_of_recipe(load_recipe(arguments.what, arguments.sets, registry), registry,
                              arguments);
   }
   if (std::filesystem::is_regular_file(path, ignored) || path.extension() == ".h5") {
     const Checkpoint header = load_checkpoint_header(path);
-    return request_of_recipe(
+    return subject_of_recipe(
         parse_recipe(header.recipe, arguments.what + ":/recipe", arguments.sets, registry),
         registry, arguments);
   }
-  PlanRequest request;
-  request.image = read_image(arguments.image.empty() ? "3x224x224" : arguments.image);
-  request.model = [&entry = registry.find_model(arguments.what),
-                   options = model_options(arguments.sets),
-                   classes = arguments.classes](Scope scope, Value image) {
-    return entry.make(std::move(scope), image, classes, options);
-  };
-  return request;
+  return subject_of_model(registry.find_model(arguments.what), arguments);
 }
 
 // The nodes that lead to the logits, in order.
@@ -141,13 +158,30 @@ std::vector<Layer> find_layers(const Graph& graph) {
 
 struct Totals {
   int64_t parameters = 0;
-  int64_t multiply_adds = 0;
+  int64_t training_parameters = 0;  // auxiliary heads included
+  int64_t multiply_adds = 0;        // per image
+  int64_t batch = 0;
+  int64_t training_bytes = 0;  // of the activations of a batch
+  int64_t evaluation_bytes = 0;
 };
 
-Totals find_totals(const Graph& graph, const std::vector<Layer>& layers) {
+Totals find_totals(const Subject& subject, Registry& registry, const Graph& graph,
+                   const std::vector<Layer>& layers) {
+  const std::unique_ptr<Device> device = registry.find_device(subject.device).make({});
+  PlanRequest request = subject.request;
+  request.batch_size = subject.batch;
+  const ParameterLayout layout = parameter_layout(request, Mode::training, registry, *device);
+  const auto activation_bytes = [&](Mode mode) {
+    request.mode = mode;
+    return compile(request, registry, *device, layout).memory.peak_bytes;
+  };
   Totals totals;
   totals.parameters = layout_parameters(graph).parameter_count();
   for (const Layer& layer : layers) totals.multiply_adds += layer.multiply_adds;
+  totals.training_parameters = layout.parameter_count();
+  totals.batch = subject.batch;
+  totals.training_bytes = activation_bytes(Mode::training);
+  totals.evaluation_bytes = activation_bytes(Mode::evaluation);
   return totals;
 }
 
@@ -170,8 +204,15 @@ std::string layers_text(const std::vector<Layer>& layers, const Totals& totals) 
                 layer.parameters == 0 ? "" : count_text(layer.parameters),
                 layer.multiply_adds == 0 ? "" : count_text(layer.multiply_adds));
   }
-  text += fmt::format("\nparameters     {}\nmultiply-adds  {} per image\n",
-                      count_text(totals.parameters), count_text(totals.multiply_adds));
+  text += fmt::format("\nparameters     {}", count_text(totals.parameters));
+  if (totals.training_parameters != totals.parameters) {
+    text += fmt::format(" ({} with the auxiliary heads, while training)",
+                        count_text(totals.training_parameters));
+  }
+  text += fmt::format("\nmultiply-adds  {} per image\n", count_text(totals.multiply_adds));
+  text += fmt::format("activations    {} to train and {} to evaluate a batch of {}\n",
+                      bytes_text(totals.training_bytes), bytes_text(totals.evaluation_bytes),
+                      totals.batch);
   return text;
 }
 
@@ -187,18 +228,23 @@ std::string layers_json(const std::vector<Layer>& layers, const Totals& totals) 
          {"multiply_adds", layer.multiply_adds}});
   }
   json["parameters"] = totals.parameters;
+  json["training_parameters"] = totals.training_parameters;
   json["multiply_adds"] = totals.multiply_adds;
+  json["batch_size"] = totals.batch;
+  json["activation_bytes"] = {{"training", totals.training_bytes},
+                              {"evaluation", totals.evaluation_bytes}};
   return json.dump(2) + "\n";
 }
 
 int summary(const SummaryArguments& arguments) {
   Registry registry;
-  PlanRequest request = read_request(arguments, registry);
-  request.mode = Mode::evaluation;
-  request.batch_size = 1;
-  const Graph graph = build_graph(request, registry.ops());
+  Subject subject = read_subject(arguments, registry);
+  subject.batch = arguments.batch.value_or(subject.batch);
+  subject.request.mode = Mode::evaluation;
+  subject.request.batch_size = 1;
+  const Graph graph = build_graph(subject.request, registry.ops());
   const std::vector<Layer> layers = find_layers(graph);
-  const Totals totals = find_totals(graph, layers);
+  const Totals totals = find_totals(subject, registry, graph, layers);
   print_out(arguments.json ? layers_json(layers, totals) : layers_text(layers, totals));
   return 0;
 }
@@ -208,7 +254,7 @@ int summary(const SummaryArguments& arguments) {
 void add_summary(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<SummaryArguments>();
   CLI::App* command =
-      app.add_subcommand("summary", "Print a network's layers, parameters and multiply-adds");
+      app.add_subcommand("summary", "Print a network's layers, parameters, multiply-adds, memory");
   command->add_option("what", arguments->what, "A model's name, a recipe or a checkpoint")
       ->required();
   command->add_option("--set", arguments->sets, "An option: --set model.depth=50")
@@ -216,17 +262,19 @@ void add_summary(CLI::App& app, Context& context) {
       ->type_name("KEY=VALUE");
   command
       ->add_option("--image", arguments->image,
-                   "Channels, height and width (3x224x224, or the recipe's)")
+                   "Channels, height and width (the model's usual, or the recipe's)")
       ->type_name("CxHxW");
-  CLI::Option* classes =
-      command
-          ->add_option("--classes", arguments->classes, "Number of classes (1000, or the recipe's)")
-          ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--classes", arguments->classes,
+                   "Number of classes (the model's usual, or the recipe's)")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--batch", arguments->batch,
+                   "Images whose activations are counted (32, or the recipe's global batch)")
+      ->check(CLI::PositiveNumber);
   command->add_flag("--json", arguments->json, "Print JSON");
-  command->callback([arguments, classes, &context] {
-    arguments->classes_given = classes->count() > 0;
-    context.run = [arguments] { return summary(*arguments); };
-  });
+  command->callback(
+      [arguments, &context] { context.run = [arguments] { return summary(*arguments); }; });
 }
 
 }  // namespace lockstep

@@ -88,6 +88,25 @@ TEST_F(CommandsTest, EvaluateRepeatsTheLastEvaluation) {
   EXPECT_EQ(json["samples"], 20);
 }
 
+TEST_F(CommandsTest, EvaluateTakesCheckpointsWithAuxiliaryHeads) {
+  ASSERT_EQ(lockstep("train tiny.toml --set model.name=googlenet --set device.name=cpu "
+                     "--set train.max_steps=1 --set data.test_size=4 --output run")
+                .exit_code,
+            0);
+  EXPECT_TRUE(checkpoint("run").parameters.contains("aux1.fc1.weight"));
+  const MpiRun run = lockstep("evaluate run/checkpoints/last.h5 --json");
+  ASSERT_EQ(run.exit_code, 0) << run.output;
+  EXPECT_EQ(nlohmann::json::parse(run.output)["loss"].get<double>(),
+            metrics("run", Record::evaluation).back().loss);
+}
+
+TEST_F(CommandsTest, ANetworkWithoutItsClassifierIsNotTrained) {
+  const MpiRun run = lockstep(
+      "train tiny.toml --set model.name=resnet --set model.depth=18 --set model.include_top=false");
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_NE(run.output.find("include_top"), std::string::npos) << run.output;
+}
+
 TEST_F(CommandsTest, EvaluateRefusesADamagedCheckpoint) {
   ASSERT_EQ(lockstep("train tiny.toml --set train.max_steps=0 --output run").exit_code, 0);
   const MpiRun run = shell(
@@ -113,35 +132,6 @@ TEST_F(CommandsTest, CheckWorksWithoutTheDataAndSaysSo) {
   const auto json = nlohmann::json::parse(run.output);
   EXPECT_EQ(json["data"]["there"], false);
   EXPECT_GT(json["checkpoint_bytes"], 4 * json["parameters"].get<int64_t>());
-}
-
-TEST_F(CommandsTest, SummaryCountsTheParametersOfThePapers) {
-  const std::pair<int, int64_t> counts[] = {
-      {18, 11689512}, {34, 21797672}, {50, 25557032}, {101, 44549160}, {152, 60192808}};
-  for (const auto& [depth, parameters] : counts) {
-    const MpiRun run = lockstep(concat("summary resnet --json --set model.depth=", depth));
-    ASSERT_EQ(run.exit_code, 0) << run.output;
-    EXPECT_EQ(nlohmann::json::parse(run.output)["parameters"], parameters);
-  }
-}
-
-TEST_F(CommandsTest, SummaryListsLayersOfAModelARecipeAndACheckpoint) {
-  ASSERT_EQ(lockstep("train tiny.toml --set train.max_steps=0 --output run").exit_code, 0);
-  for (const char* what :
-       {"convnet --image 3x32x32 --classes 10", "tiny.toml", "run/checkpoints/last.h5"}) {
-    const MpiRun run = lockstep(concat("summary ", what));
-    ASSERT_EQ(run.exit_code, 0) << what << "\n" << run.output;
-    EXPECT_NE(run.output.find("conv1"), std::string::npos) << run.output;
-    EXPECT_NE(run.output.find("(1, 10)"), std::string::npos) << run.output;
-  }
-}
-
-TEST_F(CommandsTest, SummaryRefusesWhatItDoesNotUnderstand) {
-  EXPECT_EQ(lockstep("summary nothing").exit_code, 2);
-  EXPECT_EQ(lockstep("summary convnet --image 3x32").exit_code, 2);
-  EXPECT_EQ(lockstep("summary convnet --image 3x32x32x").exit_code, 2);
-  EXPECT_EQ(lockstep("summary convnet --set train.epochs=1").exit_code, 2);
-  EXPECT_EQ(lockstep("summary convnet --classes 0").exit_code, 2);
 }
 
 }  // namespace
