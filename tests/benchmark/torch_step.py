@@ -12,6 +12,7 @@ convolutions and lets oneDNN choose its formats.
 
 import sys
 import time
+import warnings
 
 import torch
 import torch.nn.functional as F
@@ -112,6 +113,7 @@ def training_step(model, case, images):
 
 
 def evaluation_step(model, images):
+    warnings.simplefilter("ignore", FutureWarning)  # TorchScript's own, that it is deprecated
     with torch.no_grad():
         traced = torch.jit.trace(model.eval(), images)
         frozen = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
