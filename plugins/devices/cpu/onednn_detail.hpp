@@ -4,6 +4,7 @@
 // Scratchpads are the caller's (mode `user`): one buffer serves all operations.
 #pragma once
 
+#include <algorithm>
 #include <dnnl.hpp>
 #include <string>
 #include <unordered_map>
@@ -76,6 +77,8 @@ class Convolution {
         stride{s.stride[0], s.stride[1]},
         padding{s.padding[0], s.padding[1]},
         dilation{s.dilation[0] - 1, s.dilation[1] - 1},
+        algorithm(algorithm_for(s, kLeastForWinograd)),
+        grad_weight_algorithm(algorithm_for(s, kLeastForWinogradGradWeight)),
         sum(s.residual),
         relu(s.relu) {
     const Dims dims = s.groups == 1 ? Dims{s.y[0], s.x[0], s.kernel[0], s.kernel[1]}
@@ -87,34 +90,43 @@ class Convolution {
   }
 
   dnnl::convolution_forward::primitive_desc forward(const Desc& b) const {
-    return {dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training,
-                                            dnnl::algorithm::convolution_auto, x, any_weight, b, y,
-                                            stride, dilation, padding, padding),
+    return {dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training, algorithm, x,
+                                            any_weight, b, y, stride, dilation, padding, padding),
             user_scratchpad(), engine()};
   }
   // With what follows the convolution fused: the sum is with what y holds already.
   dnnl::convolution_forward::primitive_desc inference() const {
-    return {dnnl::convolution_forward::desc(dnnl::prop_kind::forward_inference,
-                                            dnnl::algorithm::convolution_auto, x, any_weight, bias,
-                                            y, stride, dilation, padding, padding),
-            followed_by(sum, relu), engine()};
+    return {
+        dnnl::convolution_forward::desc(dnnl::prop_kind::forward_inference, algorithm, x,
+                                        any_weight, bias, y, stride, dilation, padding, padding),
+        followed_by(sum, relu), engine()};
   }
   dnnl::convolution_backward_data::primitive_desc grad_input() const {
-    return {dnnl::convolution_backward_data::desc(dnnl::algorithm::convolution_auto, x, any_weight,
-                                                  y, stride, dilation, padding, padding),
+    return {dnnl::convolution_backward_data::desc(algorithm, x, any_weight, y, stride, dilation,
+                                                  padding, padding),
             user_scratchpad(), engine(), forward({})};
   }
   dnnl::convolution_backward_weights::primitive_desc grad_weight() const {
-    return {
-        dnnl::convolution_backward_weights::desc(dnnl::algorithm::convolution_auto, x, any_weight,
-                                                 bias, y, stride, dilation, padding, padding),
-        user_scratchpad(), engine(), forward(bias)};
+    return {dnnl::convolution_backward_weights::desc(grad_weight_algorithm, x, any_weight, bias, y,
+                                                     stride, dilation, padding, padding),
+            user_scratchpad(), engine(), forward(bias)};
   }
 
   Desc x, y, bias, plain_weight, any_weight;
 
  private:
+  // Winograd's transforms cost more than they save below these numbers of channels (measured on
+  // ResNet-20 for CIFAR with AVX-512).
+  static constexpr int64_t kLeastForWinograd = 32;
+  static constexpr int64_t kLeastForWinogradGradWeight = 64;
+
+  static dnnl::algorithm algorithm_for(const ConvolutionShape& s, int64_t least_channels) {
+    return std::min(s.x[0], s.y[0]) < least_channels ? dnnl::algorithm::convolution_direct
+                                                     : dnnl::algorithm::convolution_auto;
+  }
+
   Dims stride, padding, dilation;
+  dnnl::algorithm algorithm, grad_weight_algorithm;
   bool sum, relu;
 };
 
