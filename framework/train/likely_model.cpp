@@ -49,21 +49,25 @@ std::vector<Setting::Table> tables_to_try(const OptionTable& options) {
   return all;
 }
 
-// The share of the file's tensors that the graph has in their shapes, less what it has beside them.
+// The share of tensors that the file and the graph have in common, in their shapes. Heads do not
+// count, for their classes differ.
 double similarity(const Graph& graph, const Weights& weights) {
-  int64_t hits = 0, tensors = 0;
+  std::set<std::string> passed_over;
+  for (const std::string& name : head_parameters(graph)) passed_over.insert(name);
+  int64_t common = 0, in_graph = 0, in_file = 0;
   for (const char* op : {"parameter", "buffer"}) {
     for (int32_t number : graph.find_all(op)) {
       const Node& node = graph.nodes()[static_cast<size_t>(number)];
+      if (passed_over.contains(node.label)) continue;
       const auto found = weights.tensors.find(node.label);
-      ++tensors;
-      hits += found != weights.tensors.end() && found->second.shape == node.outputs[0].shape;
+      ++in_graph;
+      common += found != weights.tensors.end() && found->second.shape == node.outputs[0].shape;
     }
   }
-  const auto in_file = std::count_if(
-      weights.tensors.begin(), weights.tensors.end(),
-      [](const auto& tensor) { return !tensor.first.ends_with("num_batches_tracked"); });
-  return static_cast<double>(hits) / static_cast<double>(std::max<int64_t>({tensors, in_file, 1}));
+  for (const auto& [name, tensor] : weights.tensors) {
+    in_file += !passed_over.contains(name) && !name.ends_with("num_batches_tracked");
+  }
+  return static_cast<double>(common) / static_cast<double>(std::max({in_graph, in_file, int64_t{1}}));
 }
 
 std::string text_of(const std::string& model, const Setting::Table& options) {

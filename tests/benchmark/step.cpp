@@ -100,8 +100,7 @@ class Bench {
     state_.initialize({.seed = recipe_.seed});
     executor_.attach(plan_, arguments.image);
     if (!is_training()) return;
-    executor_.prepare_update(plan_update(state_.layout, recipe_.optimizer.name, optimizer_,
-                                         recipe_.optimizer.decay_norm_and_bias,
+    executor_.prepare_update(plan_update(state_.layout, recipe_.optimizer, optimizer_,
                                          recipe_.train.clip_grad_norm));
   }
 
