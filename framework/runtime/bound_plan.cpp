@@ -24,6 +24,7 @@ BoundArenas::~BoundArenas() {
 
 void BoundArenas::attach(const Plan& plan, const Shape& image) {
   image_ = image;
+  device_.synchronize(device_.compute_stream());  // launches of other plans may use the arenas
   grow(device_, activations_, plan.memory.peak_bytes);
   grow(device_, workspace_, plan.workspace_bytes);
   grow(device_, batch_, batch_layout(plan.batch_size, image).bytes);

@@ -99,6 +99,29 @@ TEST_F(RanksTest, ALastStepWithFewerSamplesThanRanksStillWorks) {
   EXPECT_EQ(metrics("run", Record::step).back().samples, 1);
 }
 
+// The sums of batch moments and the buckets of gradients must come in the same order on the rank
+// that has no samples.
+TEST_F(RanksTest, ARankWithoutSamplesJoinsSumsOfMomentsAndBucketsInOrder) {
+  const std::string settings =
+      " --set data.train_size=33 --set communicator.bucket_mib=0.05 --set device.name=cpu";
+  ASSERT_EQ(on_ranks(1, "train norm.toml --output one" + settings).exit_code, 0);
+  const MpiRun run = on_ranks(2, "train norm.toml --output two" + settings);
+  ASSERT_EQ(run.exit_code, 0) << run.output;
+  const std::vector<double> expected = losses("one");
+  const std::vector<double> found = losses("two");
+  ASSERT_EQ(found.size(), 2u);
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], kTolerance);
+  EXPECT_EQ(metrics("two", Record::step).back().samples, 1);
+  const Checkpoint one = checkpoint("one");
+  const Checkpoint two = checkpoint("two");
+  for (const auto& [parameter, tensor] : one.parameters) {
+    const std::vector<float>& other = two.parameters.at(parameter).values;
+    for (size_t i = 0; i < other.size(); ++i) {
+      ASSERT_NEAR(other[i], tensor.values[i], 1e-3) << parameter;
+    }
+  }
+}
+
 TEST_F(RanksTest, AResumedTrainingOfTwoRanksEqualsAnUninterruptedOneBitForBit) {
   ASSERT_EQ(on_ranks(2, "train tiny.toml --output whole").exit_code, 0);
   ASSERT_EQ(on_ranks(2, "train tiny.toml --output run --set train.max_steps=8").exit_code, 0);
