@@ -141,8 +141,9 @@ def sketch(tensor):
     return [numpy.linalg.norm(values), *(signed[k::SKETCH_SIZE].sum() for k in range(SKETCH_SIZE))]
 
 
-def write(name, activation, subject, numbers):
-    print(name, activation, subject, *(f"{number:.9g}" for number in numbers), sep="\t", flush=True)
+def write(name, activation, subject, numbers, digits=9):
+    texts = (f"{number:.{digits}g}" for number in numbers)
+    print(name, activation, subject, *texts, sep="\t", flush=True)
 
 
 def run(name, activation):
