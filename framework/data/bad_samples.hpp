@@ -1,4 +1,8 @@
 // The samples that cannot be read, where the recipe says to do without them.
+//
+// Such a sample has weight 0 and a black picture in its batch: it counts neither in the loss nor in
+// metrics, and evaluation has not seen it. The loss is still divided by the whole global batch, and
+// the statistics of batch norm still see the black picture.
 #pragma once
 
 #include <cstdint>

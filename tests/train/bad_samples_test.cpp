@@ -136,5 +136,41 @@ TEST_F(BadSamplesRunTest, BalancedClassWeightsChangeTheLossAlone) {
       << "evaluation has no weights";
 }
 
+// Features are computed once, in batches of their own; what training sees of it is the same.
+class CachedFeaturesTest : public BadSamplesRunTest {
+ protected:
+  void expect_equal_training(const std::string& sets) {
+    const std::string arguments =
+        "train photos.toml --set model.name=cifar_resnet --set 'data.train_transforms=[{name = "
+        "\"resize\", size = 32}, {name = \"center_crop\", size = 32}]' --set "
+        "'train.freeze=[\"*\", \"!linear\"]' --set train.epochs=1 " +
+        sets;
+    const MpiRun cached = lockstep(arguments + " --set data.cache_features=true --output cached");
+    ASSERT_EQ(cached.exit_code, 0) << cached.output;
+    cached_output_ = cached.output;
+    const MpiRun run = lockstep(arguments + " --output plain");
+    ASSERT_EQ(run.exit_code, 0) << run.output;
+    const std::vector<double> a = losses("cached"), b = losses("plain");
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-5 * b[i]) << i;
+    EXPECT_EQ(metrics("cached", Record::evaluation).back().samples,
+              metrics("plain", Record::evaluation).back().samples);
+  }
+  std::string cached_output_;
+};
+
+TEST_F(CachedFeaturesTest, LeavesOutBadSamples) {
+  truncate("train", "bee", 4);
+  truncate("val", "ant", 1);
+  expect_equal_training("--set data.on_bad_sample=skip");
+  EXPECT_NE(cached_output_.find("left out 2 bad samples"), std::string::npos) << cached_output_;
+}
+
+TEST_F(CachedFeaturesTest, WeighsClassesAlike) {
+  for (int i = 1; i <= 8; ++i) fs::remove(path_of("train", "ant", i));
+  expect_equal_training("--set data.class_weights=balanced");
+  EXPECT_EQ(cached_output_.find("no training samples"), std::string::npos) << cached_output_;
+}
+
 }  // namespace
 }  // namespace lockstep
