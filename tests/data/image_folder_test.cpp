@@ -204,6 +204,7 @@ TEST_F(ImageFolderTest, ClassesOfValHaveTheirNumbersInTrain) {
   Image image;
   EXPECT_EQ(dataset->read(0, image), 1);
   EXPECT_EQ(dataset->label(1), 1);
+  EXPECT_EQ(dataset->sample_name(1), (folder / "val/2/2.jpg").string());
 }
 
 TEST_F(ImageFolderTest, SaysWhereClassesBelongThatLieWithoutTrainAndVal) {

@@ -71,6 +71,7 @@ class ImageFolder final : public Dataset {
     return files_.label(index);
   }
   int64_t label(int64_t index) const override { return files_.label(index); }
+  std::string sample_name(int64_t index) const override { return files_.path(index); }
 
  private:
   static const char* name_of(Split split) { return split == Split::train ? "train" : "val"; }
