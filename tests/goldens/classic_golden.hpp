@@ -41,7 +41,9 @@ class ClassicGolden {
 
   void expect_step() {
     const double expected = golden_.at("losses").at(0);
-    EXPECT_NEAR(rig_.step(samples_, batch_, 0), expected, 1e-5 * std::max(1.0, expected));
+    // The moments of a batch of four multiply what ReLU makes of a flipped sign.
+    const double tolerance = kind_ == "relu" ? 1e-4 : 1e-5;
+    EXPECT_NEAR(rig_.step(samples_, batch_, 0), expected, tolerance * std::max(1.0, expected));
     EXPECT_EQ(expect_golden_gradients(rig_, golden_, kind_, batch_, golden_.at("float32").at(0)),
               rig_.state.layout.parameters.size());
   }
