@@ -65,7 +65,7 @@ CASES = {
     "vgg16_bn": ("vgg", ["depth=16", "batch_norm=true"], 40, lambda n: torchvision.models.vgg16_bn(num_classes=n)),
     "googlenet": ("googlenet", [], 96, lambda n: torchvision.models.googlenet(
         num_classes=n, aux_logits=True, transform_input=False, init_weights=False)),
-    "inception_v3": ("inception_v3", [], 107, lambda n: torchvision.models.inception_v3(
+    "inception_v3": ("inception_v3", [], 299, lambda n: torchvision.models.inception_v3(
         num_classes=n, aux_logits=True, transform_input=False, init_weights=False)),
     "cifar_resnet": ("cifar_resnet", ["depth=20"], 32, CifarResNet20),
     "convnet": ("convnet", [], 28, None),
