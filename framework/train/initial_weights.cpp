@@ -30,7 +30,7 @@ struct Target {
   int64_t offset;
 };
 
-std::vector<Target> targets_in(State& state) {
+std::vector<Target> targets_in(State& state) {  // by name
   std::vector<Target> targets;
   for (const ParameterSlot& slot : state.layout.parameters) {
     targets.push_back({slot.name, slot.shape, &state.parameters, slot.offset});
@@ -38,6 +38,8 @@ std::vector<Target> targets_in(State& state) {
   for (const BufferSlot& slot : state.layout.buffers) {
     targets.push_back({slot.name, slot.shape, &state.buffers, slot.offset});
   }
+  std::sort(targets.begin(), targets.end(),
+            [](const Target& a, const Target& b) { return a.name < b.name; });
   return targets;
 }
 

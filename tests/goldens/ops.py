@@ -187,9 +187,9 @@ OPS = {
     "subsample": lambda i, a: [i["x"][:, :, ::a["stride"], ::a["stride"]]],
     "tanh": lambda i, a: [torch.tanh(i["x"])],
 }
-WITHOUT_GRADIENT = {"batch_norm_inference", "batch_statistics", "classification_metrics",
+WITHOUT_GRADIENT = {"batch_statistics", "classification_metrics",
                     "conv2d_inference", "linear_inference", "normalize"}
-CONSTANT_INPUTS = {"weights"}
+CONSTANT_INPUTS = {"running_mean", "running_var", "weights"}
 
 
 def write(line, name, tensor):

@@ -179,8 +179,17 @@ TEST(GradientRulesTest, EveryOtherRuleGivesTheTypeOfItsInput) {
   }
 }
 
-TEST(GradientRulesTest, EvaluationBatchNormHasNone) {
-  EXPECT_EQ(framework_ops().at("batch_norm_inference").gradient, nullptr);
+TEST(GradientRulesTest, EvaluationBatchNormTakesItsMomentsAsConstants) {
+  const TensorType x{DType::f32, {2, 3, 4, 4}}, channels{DType::f32, {3}};
+  Rule rule("batch_norm_inference", {x, channels, channels, channels, channels, x},
+            Attributes::of(BatchNormAttributes{.relu = true, .residual = true}));
+  const auto gradients = rule.gradients(std::vector<bool>(6, true));
+  EXPECT_EQ(gradients[0].type(), x);
+  EXPECT_EQ(gradients[1].type(), channels);
+  EXPECT_EQ(gradients[2].type(), channels);
+  EXPECT_FALSE(gradients[3]);
+  EXPECT_FALSE(gradients[4]);
+  EXPECT_EQ(gradients[5].type(), x);
 }
 
 }  // namespace

@@ -134,7 +134,8 @@ TEST(RecipeTest, IsReadFromAFile) {
 
 TEST(RecipeKeysTest, AreListedBySection) {
   EXPECT_THAT(framework_keys(""), ElementsAre("seed"));
-  EXPECT_THAT(framework_keys("init"), ElementsAre("weights", "scheme", "std"));
+  EXPECT_THAT(framework_keys("init"),
+              ElementsAre("weights", "strict", "replace_head", "scheme", "std"));
   EXPECT_THAT(framework_keys("schedule"), ElementsAre("name", "warmup_epochs", "step_epochs",
                                                       "milestones", "gamma", "final_lr"));
   EXPECT_THAT(framework_keys("transform"), ElementsAre("name"));
