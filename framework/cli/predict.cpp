@@ -1,5 +1,6 @@
 // lockstep predict CHECKPOINT IMAGE …: what a network sees in pictures.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,15 +35,19 @@ struct PredictArguments {
   bool no_exif = false;
 };
 
-// Weights without a recipe are taken to be torchvision's: its preprocessing for ImageNet.
-const std::vector<std::string>& torchvision_defaults() {
-  static const std::vector<std::string> defaults{
+// Pictures for weights without a recipe: as the model's published ones were trained.
+std::vector<std::string> usual_preprocessing(const std::string& model, Registry& registry) {
+  if (model.empty()) return {};
+  const ModelInput& usual = registry.find_model(model).usual;
+  std::vector<std::string> sets{
       "data.name=image_folder",
-      "data.eval_transforms=[{name=\"resize\",size=256},{name=\"center_crop\",size=224}]",
-      "data.mean=[0.485,0.456,0.406]",
-      "data.std=[0.229,0.224,0.225]",
-  };
-  return defaults;
+      fmt::format("data.eval_transforms=[{{name=\"resize\",size={}}},{{name=\"center_crop\",size={}}}]",
+                  usual.resize, usual.image[1])};
+  if (usual.image[0] == 3) {
+    sets.push_back(fmt::format("data.mean=[{}]", fmt::join(usual.mean, ",")));
+    sets.push_back(fmt::format("data.std=[{}]", fmt::join(usual.std, ",")));
+  }
+  return sets;
 }
 
 bool looks_like_a_picture(const fs::path& path) {
@@ -233,7 +238,7 @@ int predict(PredictArguments arguments) {
   }
   std::vector<std::string> files = expand(arguments.inputs);
   Registry registry;
-  Recipe recipe = network_recipe(source, torchvision_defaults(), registry);
+  Recipe recipe = network_recipe(source, usual_preprocessing(source.model, registry), registry);
   recipe.communicator.name = "local";
   recipe.data.train_transforms = recipe.data.eval_transforms;
   recipe.data.on_bad_sample = "skip";

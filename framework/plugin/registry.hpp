@@ -44,10 +44,14 @@ struct Entry {
   std::function<Make> make;
 };
 
-// What a model is usually given, for commands that have no recipe: (C, H, W) and classes.
+// What a model is usually given, for commands that have no recipe: as the weights that people have
+// were trained.
 struct ModelInput {
-  std::array<int64_t, 3> image{3, 224, 224};
+  std::array<int64_t, 3> image{3, 224, 224};  // (C, H, W), cut out of the middle of a picture
   int64_t classes = 1000;
+  int64_t resize = 256;  // the picture's shorter side before that
+  double mean[3] = {0.485, 0.456, 0.406};  // of three channels; other numbers of them have none
+  double std[3] = {0.229, 0.224, 0.225};
 };
 
 struct ModelEntry : Entry<ModelOutput(Scope, Value image, int64_t classes, const Setting::Table&)> {

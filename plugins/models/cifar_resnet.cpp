@@ -56,5 +56,5 @@ ModelOutput cifar_resnet(Scope s, Value image, int64_t classes, const CifarResNe
 
 LS_PLUGIN(cifar_resnet, registry) {
   registry.model("cifar_resnet", cifar_resnet, "ResNet-20 to 110 for CIFAR (He et al., 2015)",
-                 {.image = {3, 32, 32}, .classes = 10});
+                 {.image = {3, 32, 32}, .classes = 10, .resize = 32});
 }

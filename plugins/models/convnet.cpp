@@ -19,5 +19,5 @@ ModelOutput convnet(Scope s, Value image, int64_t classes, const NoOptions&) {
 
 LS_PLUGIN(convnet, registry) {
   registry.model("convnet", convnet, "two 3x3 convolutions with pooling and a linear layer",
-                 {.image = {1, 28, 28}, .classes = 10});
+                 {.image = {1, 28, 28}, .classes = 10, .resize = 28});
 }

@@ -91,5 +91,6 @@ ModelOutput googlenet(Scope s, Value image, int64_t classes, const GoogLeNetOpti
 }  // namespace
 
 LS_PLUGIN(googlenet, registry) {
-  registry.model("googlenet", googlenet, "GoogLeNet, Inception v1 (Szegedy et al., 2014)");
+  registry.model("googlenet", googlenet, "GoogLeNet, Inception v1 (Szegedy et al., 2014)",
+                 {.mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}});
 }

@@ -32,5 +32,5 @@ ModelOutput lenet5(Scope s, Value image, int64_t classes, const LeNet5Options& o
 
 LS_PLUGIN(lenet5, registry) {
   registry.model("lenet5", lenet5, "LeNet-5 for 28x28 or 32x32 digits (LeCun et al., 1998)",
-                 {.image = {1, 28, 28}, .classes = 10});
+                 {.image = {1, 28, 28}, .classes = 10, .resize = 28});
 }
