@@ -110,9 +110,8 @@ int evaluate(const EvaluateArguments& arguments) {
 void add_evaluate(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<EvaluateArguments>();
   CLI::App* command = app.add_subcommand("evaluate", "Measure a checkpoint on the test set");
-  command
-      ->add_option("checkpoint", arguments->checkpoint,
-                   "A checkpoint, such as RUN/checkpoints/best.h5");
+  command->add_option("checkpoint", arguments->checkpoint,
+                      "A checkpoint, such as RUN/checkpoints/best.h5");
   command->add_option("--weights", arguments->weights,
                       "In its place: weights in a .pth, .safetensors or checkpoint file");
   command->add_option("--model", arguments->model,

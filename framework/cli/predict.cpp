@@ -41,8 +41,9 @@ std::vector<std::string> usual_preprocessing(const std::string& model, Registry&
   const ModelInput& usual = registry.find_model(model).usual;
   std::vector<std::string> sets{
       "data.name=image_folder",
-      fmt::format("data.eval_transforms=[{{name=\"resize\",size={}}},{{name=\"center_crop\",size={}}}]",
-                  usual.resize, usual.image[1])};
+      fmt::format(
+          "data.eval_transforms=[{{name=\"resize\",size={}}},{{name=\"center_crop\",size={}}}]",
+          usual.resize, usual.image[1])};
   if (usual.image[0] == 3) {
     sets.push_back(fmt::format("data.mean=[{}]", fmt::join(usual.mean, ",")));
     sets.push_back(fmt::format("data.std=[{}]", fmt::join(usual.std, ",")));
@@ -81,8 +82,9 @@ std::vector<std::string> expand(const std::vector<std::string>& inputs) {
     }
   }
   if (files.empty()) {
-    fail(Failure::data, "predict: found no picture; expected .jpg, .jpeg or .png files, or folders "
-                        "of them");
+    fail(Failure::data,
+         "predict: found no picture; expected .jpg, .jpeg or .png files, or folders "
+         "of them");
   }
   return files;
 }
@@ -185,7 +187,8 @@ class Predictor {
     PlanCache plans(request_, session_.registry, *session_.device, state.layout);
     Executor executor(*session_.device, state, *session_.communication);
     Evaluator evaluator(session_, pictures_, plans, executor, 1);
-    evaluator.run([this](const Batch& batch, std::span<const float> logits) { add(batch, logits); });
+    evaluator.run(
+        [this](const Batch& batch, std::span<const float> logits) { add(batch, logits); });
     return std::move(predictions_);
   }
 
@@ -228,8 +231,9 @@ class Predictor {
 
 int predict(PredictArguments arguments) {
   if (arguments.weights.empty() && arguments.inputs.size() < 2) {
-    fail(Failure::usage, "predict: expected a checkpoint and pictures, or --weights FILE and "
-                         "pictures");
+    fail(Failure::usage,
+         "predict: expected a checkpoint and pictures, or --weights FILE and "
+         "pictures");
   }
   NetworkSource source{arguments.weights, arguments.model, arguments.sets};
   if (source.path.empty()) {

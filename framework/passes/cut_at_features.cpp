@@ -43,8 +43,9 @@ Graph cut_at_features(const Graph& graph,
                       const std::function<bool(std::string_view name)>& trainable) {
   const Output* features = graph.find_output(Role::features);
   if (features == nullptr) {
-    fail(Failure::usage, "features: this model does not say which value they are; they cannot be "
-                         "cached");
+    fail(Failure::usage,
+         "features: this model does not say which value they are; they cannot be "
+         "cached");
   }
   const std::vector<bool> before = find_ancestors(graph, features->value);
   require_constant(graph, before, trainable);

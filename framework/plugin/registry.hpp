@@ -49,7 +49,7 @@ struct Entry {
 struct ModelInput {
   std::array<int64_t, 3> image{3, 224, 224};  // (C, H, W), cut out of the middle of a picture
   int64_t classes = 1000;
-  int64_t resize = 256;  // the picture's shorter side before that
+  int64_t resize = 256;                    // the picture's shorter side before that
   double mean[3] = {0.485, 0.456, 0.406};  // of three channels; other numbers of them have none
   double std[3] = {0.229, 0.224, 0.225};
 };

@@ -44,7 +44,7 @@ struct DataSection {
   std::vector<double> mean;  // per channel, of pixels scaled to [0, 1]; empty: 0
   std::vector<double> std;   // likewise; empty: 1
   double validation_fraction = 0;
-  bool cache_features = false;  // of a frozen network, in memory
+  bool cache_features = false;         // of a frozen network, in memory
   std::string on_bad_sample = "fail";  // or "skip"
   int64_t max_bad_samples = 100;       // per rank
   std::string class_weights = "none";  // or "balanced"

@@ -118,8 +118,9 @@ void EvaluationDetails::write(const std::filesystem::path& folder,
     int64_t predicted = 0;
     for (int64_t label = 0; label < classes_; ++label) predicted += count(label, c);
     const auto share = [&](int64_t of) {  // empty where there is nothing to divide by
-      return of == 0 ? "" : fmt::format("{:.6f}", static_cast<double>(count(c, c)) /
-                                                      static_cast<double>(of));
+      return of == 0 ? ""
+                     : fmt::format("{:.6f}",
+                                   static_cast<double>(count(c, c)) / static_cast<double>(of));
     };
     per_class += fmt::format("{},{},{},{},{},{}\n", name(c), samples(c), count(c, c),
                              share(samples(c)), predicted, share(predicted));
@@ -131,9 +132,9 @@ void EvaluationDetails::write(const std::filesystem::path& folder,
   }
   std::string mistakes = "sample,index,class,predicted,probability,class_probability\n";
   for (const Mistake& m : mistakes_) {
-    mistakes += fmt::format("{},{},{},{},{:.6f},{:.6g}\n", csv_field(dataset.sample_name(m.index)),
-                            m.index, name(m.label), name(m.predicted), m.probability,
-                            m.label_probability);
+    mistakes +=
+        fmt::format("{},{},{},{},{:.6f},{:.6g}\n", csv_field(dataset.sample_name(m.index)), m.index,
+                    name(m.label), name(m.predicted), m.probability, m.label_probability);
   }
   std::filesystem::create_directories(folder);
   write_file_safely(folder / "per_class.csv", per_class);

@@ -42,7 +42,8 @@ FeatureSet::FeatureSet(std::unique_ptr<Dataset> pictures, int64_t features)
 
 int64_t FeatureSet::read(int64_t index, Image& image) const {
   const int32_t label = labels_[static_cast<size_t>(index)];
-  if (label < 0) fail(Failure::data, sample_name(index), ": has no features, for it cannot be read");
+  if (label < 0)
+    fail(Failure::data, sample_name(index), ": has no features, for it cannot be read");
   const int64_t bytes = spec_.image.numel();
   image.resize(1, 1, static_cast<int>(bytes));
   const auto* const row = reinterpret_cast<const std::byte*>(values_.data()) + index * bytes;
@@ -118,8 +119,7 @@ void FeatureCache::fill(State& state) {
 
 void FeatureCache::fill_set(FeatureSet& set, State& state) {
   CommunicationThread& communication = *session_.communication;
-  const Slice mine =
-      part_of({0, set.size()}, communication.rank(), communication.world_size());
+  const Slice mine = part_of({0, set.size()}, communication.rank(), communication.world_size());
   std::vector<Slice> slices;
   for (int64_t begin = mine.begin; begin < mine.end; begin += kBatch) {
     slices.push_back({begin, std::min(begin + kBatch, mine.end)});

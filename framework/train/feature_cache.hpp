@@ -53,7 +53,7 @@ class FeatureCache {
   void fill_set(FeatureSet& set, State& state);
 
   Session& session_;
-  PlanRequest pictures_;  // the request as it was
+  PlanRequest pictures_;                     // the request as it was
   std::shared_ptr<BadSamples> bad_samples_;  // the session's counts those that training misses
   std::vector<std::unique_ptr<Transform>> transforms_;
   std::vector<FeatureSet*> sets_;

@@ -55,9 +55,9 @@ class Matching {
            const WeightRules& rules)
       : targets_(targets_in(state)), weights_(weights), parts_(parts) {
     report.origin = weights.origin;
-    replaces_head_ = rules.replace_head == ReplaceHead::always ||
-                     (rules.replace_head == ReplaceHead::where_classes_differ &&
-                      head_is_for_other_classes());
+    replaces_head_ =
+        rules.replace_head == ReplaceHead::always ||
+        (rules.replace_head == ReplaceHead::where_classes_differ && head_is_for_other_classes());
     for (const Target& target : targets_) match(target);
     for (const auto& [name, tensor] : weights.tensors) find_left_over(name);
   }
@@ -162,10 +162,11 @@ WeightReport load_weights(State& state, const Weights& weights, const NetworkPar
   const WeightReport& report = matching.report;
   if ((rules.strict && !report.fits()) || report.loaded.empty()) {
     const std::string likely = likely_model(weights, registry);
-    fail(Failure::checkpoint, report.text(), "\n", report.origin,
-         ": does not fit the model; expected every tensor of the model in its shape, and no other; ",
-         likely.empty() ? "check [model]" : concat("these look like weights of ", likely),
-         report.loaded.empty() ? "" : "; init.strict = false takes what fits");
+    fail(
+        Failure::checkpoint, report.text(), "\n", report.origin,
+        ": does not fit the model; expected every tensor of the model in its shape, and no other; ",
+        likely.empty() ? "check [model]" : concat("these look like weights of ", likely),
+        report.loaded.empty() ? "" : "; init.strict = false takes what fits");
   }
   matching.copy_into(state);
   return matching.report;

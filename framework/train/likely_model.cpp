@@ -67,7 +67,8 @@ double similarity(const Graph& graph, const Weights& weights) {
   for (const auto& [name, tensor] : weights.tensors) {
     in_file += !passed_over.contains(name) && !name.ends_with("num_batches_tracked");
   }
-  return static_cast<double>(common) / static_cast<double>(std::max({in_graph, in_file, int64_t{1}}));
+  return static_cast<double>(common) /
+         static_cast<double>(std::max({in_graph, in_file, int64_t{1}}));
 }
 
 std::string text_of(const std::string& model, const Setting::Table& options) {

@@ -84,10 +84,11 @@ void check_patterns(const Recipe& recipe, const ParameterLayout& layout) {
   const auto check = [&](const std::vector<std::string>& patterns, const std::string& key) {
     const std::string idle = NamePatterns(patterns).find_idle(names);
     if (idle.empty()) return;
-    fail(Failure::usage, recipe.place(key), ": ", key, ": \"", idle,
-         "\" names no parameter of the model", did_you_mean(idle, names),
-         "; expected names or patterns such as \"layer1\", \"*.bn1\" or \"!fc\"; `lockstep summary` "
-         "lists the layers");
+    fail(
+        Failure::usage, recipe.place(key), ": ", key, ": \"", idle,
+        "\" names no parameter of the model", did_you_mean(idle, names),
+        "; expected names or patterns such as \"layer1\", \"*.bn1\" or \"!fc\"; `lockstep summary` "
+        "lists the layers");
   };
   check(recipe.train.freeze, "train.freeze");
   for (const OptimizerGroup& group : recipe.optimizer.groups) {

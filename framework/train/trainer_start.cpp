@@ -34,6 +34,16 @@ void require_same_training(const Recipe& recipe, const Checkpoint& checkpoint, c
        "train.max_seconds may differ; change it back, or train afresh without --resume");
 }
 
+// data.path may be another on resuming, but not what its classes mean.
+void require_same_classes(const std::vector<std::string>& of_checkpoint, const OpenedData& data,
+                          const fs::path& path) {
+  if (of_checkpoint.empty() || of_checkpoint == data.class_names) return;
+  fail(Failure::data, "--resume: the classes of the dataset are not those of ", path.string(), " (",
+       data.class_names.size(), " and ", of_checkpoint.size(),
+       " of them, or other names or order); expected the dataset it was trained on; check "
+       "data.path");
+}
+
 Progress broadcast_progress(const Progress& progress, CommunicationThread& communication) {
   static_assert(std::is_trivially_copyable_v<Progress>);
   std::string bytes(reinterpret_cast<const char*>(&progress), sizeof progress);
@@ -92,6 +102,7 @@ void Trainer::start_state(const fs::path& checkpoint) {
   if (session_.is_first() && !checkpoint.empty()) {
     const Checkpoint loaded = load_checkpoint(checkpoint);
     require_same_training(recipe_, loaded, checkpoint, session_.registry);
+    require_same_classes(loaded.classes, session_.data, checkpoint);
     restore_snapshot(setup_.state, loaded, setup_.optimizer->slot_names(), checkpoint.string());
     progress_ = loaded.progress;
   } else if (session_.is_first() && !recipe_.init.weights.empty()) {
@@ -107,13 +118,19 @@ void Trainer::take_initial_weights() {
   const WeightRules rules{
       .strict = init.strict,
       .replace_head = init.replace_head ? ReplaceHead::always : ReplaceHead::where_classes_differ};
-  const std::string path = 
-      resolve_data_path(init.weights, "init.weights", Failure::checkpoint);
+  const std::string path = resolve_data_path(init.weights, "init.weights", Failure::checkpoint);
+  const Weights weights = read_weights(path);
   const WeightReport report =
-      load_weights(setup_.state, read_weights(path),
-                   network_parts(setup_.request, session_.registry.ops()), rules,
-                   session_.registry);
+      load_weights(setup_.state, weights, network_parts(setup_.request, session_.registry.ops()),
+                   rules, session_.registry);
   log::info(report.text());
+  const bool other_classes =
+      !weights.classes.empty() && weights.classes != session_.data.class_names;
+  if (report.replaced.empty() && other_classes) {
+    log::warn(
+        "init.weights: the head is kept, though it was trained for classes of other names or "
+        "order; init.replace_head = true draws it anew");
+  }
 }
 
 // Rank 0: what the run folder says about the run, and one line for people. Needs room for

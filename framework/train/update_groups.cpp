@@ -17,10 +17,9 @@ struct Multipliers {
 };
 
 Multipliers multipliers_of(const ParameterSlot& parameter, const OptimizerSection& section) {
-  const auto group =
-      std::find_if(section.groups.begin(), section.groups.end(), [&](const OptimizerGroup& g) {
-        return NamePatterns(g.parameters).covers(parameter.name);
-      });
+  const auto group = std::find_if(
+      section.groups.begin(), section.groups.end(),
+      [&](const OptimizerGroup& g) { return NamePatterns(g.parameters).covers(parameter.name); });
   Multipliers result;
   if (group != section.groups.end()) {
     result = {group->lr_multiplier, group->weight_decay_multiplier};

@@ -135,9 +135,7 @@ ModelOutput inception_v3(Scope s, Value image, int64_t classes, const InceptionV
 }  // namespace
 
 LS_PLUGIN(inception_v3, registry) {
-  registry.model("inception_v3", inception_v3, "Inception v3 for 299x299 (Szegedy et al., 2015)",
-                 {.image = {3, 299, 299},
-                  .resize = 342,
-                  .mean = {0.5, 0.5, 0.5},
-                  .std = {0.5, 0.5, 0.5}});
+  registry.model(
+      "inception_v3", inception_v3, "Inception v3 for 299x299 (Szegedy et al., 2015)",
+      {.image = {3, 299, 299}, .resize = 342, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}});
 }

@@ -100,8 +100,8 @@ class Bench {
     state_.initialize({.seed = recipe_.seed});
     executor_.attach(plan_, arguments.image);
     if (!is_training()) return;
-    executor_.prepare_update(plan_update(state_.layout, recipe_.optimizer, optimizer_,
-                                         recipe_.train.clip_grad_norm));
+    executor_.prepare_update(
+        plan_update(state_.layout, recipe_.optimizer, optimizer_, recipe_.train.clip_grad_norm));
   }
 
   // Seconds for so many steps.

@@ -146,8 +146,9 @@ TEST_F(OpenTest, NamesBothPlacesWhereNothingWasFound) {
   expect_error([] { resolve_data_path("data/set"); }, Failure::data,
                "found neither " + here + " nor $LOCKSTEP_DATA/set (LOCKSTEP_DATA is not set)");
   setenv("LOCKSTEP_DATA", "/elsewhere", 1);
-  expect_error([] { resolve_data_path("data/set"); }, Failure::data,
-               "found neither " + here + " nor /elsewhere/set; expected what it names; set data.path");
+  expect_error(
+      [] { resolve_data_path("data/set"); }, Failure::data,
+      "found neither " + here + " nor /elsewhere/set; expected what it names; set data.path");
 }
 
 }  // namespace

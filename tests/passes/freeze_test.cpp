@@ -79,18 +79,21 @@ TEST(CutAtFeaturesTest, RefusesFeaturesThatChange) {
     request.features = 8;
     transform(request);
   };
-  expect_error([&] { cut({"*", "!fc", "!conv"}, model_with_features); }, Failure::usage,
-                     "conv.weight before them is trained");
+  expect_error(
+      [&] {
+        cut({"*", "!fc", "!conv"}, model_with_features);
+      },
+      Failure::usage, "conv.weight before them is trained");
   expect_error([&] { cut({"bn"}, model_with_features); }, Failure::usage,
-                     "conv.weight before them is trained");
+               "conv.weight before them is trained");
   expect_error([&] { cut({"*"}, residual_model); }, Failure::usage, "does not say");
   const auto with_dropout = [](Scope s, Value x) -> ModelOutput {
-    const Value features =
-        nn::dropout(s / "drop", nn::flatten(nn::conv2d(s / "conv", x, {.out = 2, .kernel = 3})), 0.5);
+    const Value features = nn::dropout(
+        s / "drop", nn::flatten(nn::conv2d(s / "conv", x, {.out = 2, .kernel = 3})), 0.5);
     return {nn::linear(s / "fc", features, {.out = 4}), {}, features};
   };
   expect_error([&] { cut({"conv"}, with_dropout); }, Failure::usage,
-                     "dropout drop before them differs");
+               "dropout drop before them differs");
   const auto with_auxiliary_head = [](Scope s, Value x) -> ModelOutput {
     const Value y = nn::conv2d(s / "conv", x, {.out = 2, .kernel = 3});
     const Value features = nn::global_avg_pool(y);
@@ -99,7 +102,7 @@ TEST(CutAtFeaturesTest, RefusesFeaturesThatChange) {
             features};
   };
   expect_error([&] { cut({"conv"}, with_auxiliary_head); }, Failure::usage,
-                     "needs the picture beside them");
+               "needs the picture beside them");
 }
 
 }  // namespace

@@ -25,8 +25,10 @@ TEST(ResolvedRecipeTest, HoldsEveryKeyInTheOrderOfDescription) {
   const std::string text = resolved_text(parse(kSmallest), registry);
   EXPECT_THAT(text, testing::StartsWith("seed = 1\n\n[model]\nname = \"net\"\ndepth = 50\n"
                                         "small_images = false\nwidths = [1.0, 0.5]\n\n[init]\n"));
-  EXPECT_THAT(text, HasSubstr("\n[optimizer]\nname = \"sgd\"\nlr = 0.1\nlr_reference_batch = 0\n"
-                              "decay_norm_and_bias = true\ngroups = []\nmomentum = 0.9\nweight_decay = 0.0\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("\n[optimizer]\nname = \"sgd\"\nlr = 0.1\nlr_reference_batch = 0\n"
+                "decay_norm_and_bias = true\ngroups = []\nmomentum = 0.9\nweight_decay = 0.0\n"));
   for (const SectionKeys& section : recipe_sections()) {
     for (const std::string& key : framework_keys(section.name)) {
       EXPECT_THAT('\n' + text, HasSubstr('\n' + key + " = "));

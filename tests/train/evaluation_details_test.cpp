@@ -69,8 +69,8 @@ TEST(EvaluationDetailsTest, TheWorstMistakesComeFirstAndNoMoreAreKeptThanAskedFo
   ASSERT_EQ(details.mistakes().size(), 1u);
   EXPECT_EQ(details.mistakes()[0].index, 11);
   EXPECT_EQ(details.mistakes()[0].predicted, 0);
-  EXPECT_NEAR(details.mistakes()[0].label_probability, std::exp(1) / (std::exp(5) + std::exp(1) + 1),
-              1e-6);
+  EXPECT_NEAR(details.mistakes()[0].label_probability,
+              std::exp(1) / (std::exp(5) + std::exp(1) + 1), 1e-6);
 }
 
 TEST(EvaluationDetailsTest, RanksAddUp) {

@@ -24,6 +24,22 @@ class TransferTest : public test::TinyRunTest {
            "[optimizer]\nlr = 0.05\nmomentum = 0.9\n";
   }
 
+  // photos.toml, of a folder with a picture in each of these folders of classes.
+  void write_photographs(const std::vector<std::string>& folders) {
+    for (const std::string& name : folders) {
+      const std::filesystem::path folder = folder_ / "photos" / name;
+      std::filesystem::create_directories(folder);
+      std::filesystem::copy(LOCKSTEP_SOURCE_DIR "/tests/goldens/pictures/rgb8.png",
+                            folder / "1.png");
+    }
+    const std::string crop = "[{ name = \"center_crop\", size = 32 }]\n";
+    write_recipe("photos.toml",
+                 "[model]\nname = \"cifar_resnet\"\n[data]\nname = \"image_folder\"\n"
+                 "path = \"photos\"\ntrain_transforms = " +
+                     crop + "eval_transforms = " + crop +
+                     "[train]\nmax_steps = 1\nglobal_batch_size = 2\n");
+  }
+
   MpiRun train(const std::string& recipe, const std::string& output, const std::string& more = "") {
     return lockstep("train " + recipe + " --output " + output + " " + more);
   }
@@ -41,8 +57,28 @@ TEST_F(TransferTest, OtherClassesGetANewHeadAndTheRestIsTaken) {
   const Checkpoint before = checkpoint("source"), after = checkpoint("five");
   EXPECT_EQ(after.parameters.at("layer1.0.conv1.weight").values,
             before.parameters.at("layer1.0.conv1.weight").values);
-  EXPECT_EQ(after.buffers.at("bn1.running_var").values, before.buffers.at("bn1.running_var").values);
+  EXPECT_EQ(after.buffers.at("bn1.running_var").values,
+            before.buffers.at("bn1.running_var").values);
   EXPECT_EQ(after.parameters.at("linear.weight").shape, (Shape{5, 64}));
+}
+
+TEST_F(TransferTest, AsManyOtherClassesKeepTheHeadWithAWarning) {
+  const std::string weights = source();
+  write_photographs({"train/a", "train/b", "train/c", "train/d", "val/a"});
+  const MpiRun run = train("photos.toml", "run", weights + "--set train.max_steps=0");
+  ASSERT_EQ(run.exit_code, 0) << run.output;
+  EXPECT_NE(run.output.find("the head is kept"), std::string::npos) << run.output;
+  const MpiRun same = train("source.toml", "same", weights + "--set train.max_steps=0");
+  EXPECT_EQ(same.output.find("the head is kept"), std::string::npos) << same.output;
+}
+
+TEST_F(TransferTest, ARunIsNotResumedOnOtherClasses) {
+  write_photographs({"train/a", "train/b", "val/a"});
+  ASSERT_EQ(train("photos.toml", "run").exit_code, 0);
+  std::filesystem::rename(folder_ / "photos/train/b", folder_ / "photos/train/0");
+  const MpiRun resumed = train("photos.toml", "run", "--resume --set train.max_steps=2");
+  EXPECT_EQ(resumed.exit_code, 3) << resumed.output;
+  EXPECT_NE(resumed.output.find("are not those of"), std::string::npos) << resumed.output;
 }
 
 TEST_F(TransferTest, AskedForAHeadIsReplacedEvenWhereItFits) {
@@ -127,8 +163,9 @@ TEST_F(TransferTest, PatternsThatNameNothingAreRefused) {
 
 TEST_F(TransferTest, AGroupWithoutARateDoesNotMove) {
   ASSERT_EQ(train("five.toml", "begin", "--set train.max_steps=0").exit_code, 0);
-  write_recipe("groups.toml",
-               text(5, "") + "[[optimizer.groups]]\nparameters = [\"layer1\"]\nlr_multiplier = 0\n");
+  write_recipe(
+      "groups.toml",
+      text(5, "") + "[[optimizer.groups]]\nparameters = [\"layer1\"]\nlr_multiplier = 0\n");
   ASSERT_EQ(train("groups.toml", "groups").exit_code, 0);
   const Checkpoint begin = checkpoint("begin"), end = checkpoint("groups");
   const auto moved = [&](const char* name) {
