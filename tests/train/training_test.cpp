@@ -239,6 +239,13 @@ TEST_F(TrainingTest, AFullDiskIsSaidLoudlyAndTrainingGoesOn) {
   EXPECT_EQ(checkpoint("run").progress.step, 12);
 }
 
+TEST_F(TrainingTest, TheDiskIsAskedForRoomBeforeTheFirstStep) {
+  const MpiRun run = lockstep("train tiny.toml --output run", "LOCKSTEP_FILE_FAULT=statvfs:1:EIO");
+  EXPECT_EQ(run.exit_code, 4) << run.output;
+  EXPECT_NE(run.output.find("run/checkpoints"), std::string::npos) << run.output;
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/metrics.jsonl"));
+}
+
 TEST_F(TrainingTest, AProfileSumsUpTheLaunchesOfTrainingStepsAlone) {
   const MpiRun run = lockstep("train tiny.toml --set train.profile=true --set train.max_steps=3");
   ASSERT_EQ(run.exit_code, 0) << run.output;
