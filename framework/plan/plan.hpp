@@ -25,6 +25,9 @@ struct PlanRequest {
   Shape image;                    // (C, H, W)
   std::vector<double> mean, std;  // per channel, of images scaled to [0, 1]; empty: 0 and 1
   std::function<ModelOutput(Scope, Value image)> model;
+  // The model with auxiliary heads, where they are an option that is off: given weights may have
+  // them. Empty: the model itself.
+  std::function<ModelOutput(Scope, Value image)> model_with_auxiliary = nullptr;
   double label_smoothing = 0;
   bool sync_batch_norm = false;
   int64_t bucket_bytes = 25 << 20;

@@ -140,6 +140,7 @@ NetworkParts network_parts(const PlanRequest& request, const OpRegistry& ops) {
   of_mode.mode = Mode::evaluation;
   const std::set<std::string> evaluation = names_in(build_graph(of_mode, ops));
   of_mode.mode = Mode::training;
+  if (of_mode.model_with_auxiliary) of_mode.model = of_mode.model_with_auxiliary;
   const Graph training = build_graph(of_mode, ops);
   NetworkParts parts;
   for (const std::string& name : head_parameters(training)) parts.head.insert(name);

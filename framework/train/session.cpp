@@ -75,12 +75,21 @@ PlanRequest plan_request(const Recipe& recipe, const OpenedData& data, Registry&
   request.image = data.image;
   request.mean = data.mean;
   request.std = data.std;
-  request.model = [&entry = registry.find_model(recipe.model.name), classes = data.classes,
-                   options = recipe.model.options](Scope scope, Value image) {
-    ModelOutput output = entry.make(std::move(scope), image, classes, options);
-    require_logits(entry.name, output.logits, classes);
-    return output;
+  const ModelEntry& entry = registry.find_model(recipe.model.name);
+  const auto model_with = [&entry, classes = data.classes](Setting::Table options) {
+    return [&entry, classes, options = std::move(options)](Scope scope, Value image) {
+      ModelOutput output = entry.make(std::move(scope), image, classes, options);
+      require_logits(entry.name, output.logits, classes);
+      return output;
+    };
   };
+  request.model = model_with(recipe.model.options);
+  if (entry.options->find("auxiliary") != nullptr) {
+    Setting::Table options = recipe.model.options;
+    std::erase_if(options, [](const Setting::Entry& e) { return e.key == "auxiliary"; });
+    options.push_back({"auxiliary", {}, {true, {}}});
+    request.model_with_auxiliary = model_with(std::move(options));
+  }
   request.label_smoothing = recipe.train.label_smoothing;
   request.sync_batch_norm = recipe.train.sync_batch_norm;
   request.trainable = [frozen = NamePatterns(recipe.train.freeze)](std::string_view name) {

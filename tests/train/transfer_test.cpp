@@ -107,6 +107,25 @@ TEST_F(TransferTest, WeightsOfAnotherModelAreRefusedWithATableUnlessLoose) {
   EXPECT_EQ(train("source.toml", "loose", deeper + " --set init.strict=false").exit_code, 0);
 }
 
+TEST_F(TransferTest, AuxiliaryHeadsMayBeAbsentOnEitherSide) {
+  write_recipe("googlenet.toml",
+               "[model]\nname = \"googlenet\"\n[data]\nname = \"shapes\"\ntrain_size = 4\n"
+               "test_size = 2\n[train]\nmax_steps = 0\nglobal_batch_size = 4\n");
+  const std::string without = "--set model.auxiliary=false ";
+  const auto weights = [](const char* run) {
+    return concat("--set init.weights=", run, "/checkpoints/last.h5 ");
+  };
+  ASSERT_EQ(train("googlenet.toml", "with").exit_code, 0);
+  const MpiRun dropped = train("googlenet.toml", "without", without + weights("with"));
+  ASSERT_EQ(dropped.exit_code, 0) << dropped.output;
+  EXPECT_NE(dropped.output.find("not needed"), std::string::npos) << dropped.output;
+  const MpiRun drawn = train("googlenet.toml", "again", weights("without"));
+  ASSERT_EQ(drawn.exit_code, 0) << drawn.output;
+  EXPECT_EQ(checkpoint("again").parameters.at("conv1.conv.weight").values,
+            checkpoint("with").parameters.at("conv1.conv.weight").values);
+  EXPECT_TRUE(checkpoint("again").parameters.contains("aux1.fc1.weight"));
+}
+
 TEST_F(TransferTest, FrozenLayersStayAsTheyWereWithTheirStatistics) {
   const MpiRun run = train("head.toml", "head", source());
   ASSERT_EQ(run.exit_code, 0) << run.output;
