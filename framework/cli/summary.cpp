@@ -4,7 +4,6 @@
 #include <charconv>
 #include <filesystem>
 #include <optional>
-#include <set>
 
 #include "base/text.hpp"
 #include "checkpoint/checkpoint.hpp"
@@ -121,31 +120,19 @@ Subject read_subject(const SummaryArguments& arguments, Registry& registry) {
   return subject_of_model(registry.find_model(arguments.what), arguments);
 }
 
-// The nodes that lead to the logits, in order.
-std::set<int32_t> nodes_to_logits(const Graph& graph) {
-  std::set<int32_t> found;
-  std::vector<int32_t> open = {graph.find_output(Role::logits)->value.node};
-  while (!open.empty()) {
-    const int32_t number = open.back();
-    open.pop_back();
-    if (!found.insert(number).second) continue;
-    for (ValueId input : graph.nodes()[static_cast<size_t>(number)].inputs) {
-      if (input) open.push_back(input.node);
-    }
-  }
-  return found;
-}
-
 std::vector<Layer> find_layers(const Graph& graph) {
+  const ValueId logits = graph.find_output(Role::logits)->value;
+  const std::vector<bool> wanted = ancestors(graph, std::span(&logits, 1));
   std::vector<Layer> layers;
-  for (int32_t number : nodes_to_logits(graph)) {
-    const Node& node = graph.nodes()[static_cast<size_t>(number)];
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const Node& node = graph.nodes()[i];
+    if (!wanted[i]) continue;
     if (node.op == "parameter" || node.op == "buffer" || node.op == "input") continue;
     Layer layer{node.label, node.op, node.outputs[0].shape, 0, 0};
     std::vector<TensorType> inputs;
     for (ValueId input : node.inputs) {
-      inputs.push_back(input ? graph.type(input) : TensorType{});
-      if (input && graph.node(input).op == "parameter")
+      inputs.push_back(graph.type(input));
+      if (graph.node(input).op == "parameter")
         layer.parameters += graph.type(input).shape.numel();
     }
     const OpDef& op = graph.ops().at(node.op);

@@ -172,6 +172,16 @@ Graph GraphRewriter::finish() {
   return std::move(target_);
 }
 
+std::vector<bool> ancestors(const Graph& graph, std::span<const ValueId> values) {
+  std::vector<bool> found(graph.nodes().size());
+  for (ValueId value : values) found[static_cast<size_t>(value.node)] = true;
+  for (size_t i = found.size(); i-- > 0;) {
+    if (!found[i]) continue;
+    for (ValueId input : graph.nodes()[i].inputs) found[static_cast<size_t>(input.node)] = true;
+  }
+  return found;
+}
+
 std::vector<std::vector<int32_t>> users(const Graph& graph) {
   std::vector<std::vector<int32_t>> users(graph.nodes().size());
   for (size_t i = 0; i < graph.nodes().size(); ++i) {

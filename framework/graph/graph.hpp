@@ -184,6 +184,9 @@ class GraphRewriter {
 // layer1.0.bn1"
 std::string print(const Graph& graph);
 
+// For each node, whether one of the values is computed from it; their own nodes included.
+std::vector<bool> ancestors(const Graph& graph, std::span<const ValueId> values);
+
 // For each node, who uses its outputs.
 std::vector<std::vector<int32_t>> users(const Graph& graph);
 

@@ -6,19 +6,6 @@
 namespace lockstep {
 namespace {
 
-// Which nodes the given value is computed from, its own included.
-std::vector<bool> find_ancestors(const Graph& graph, ValueId value) {
-  std::vector<bool> found(graph.nodes().size());
-  found[static_cast<size_t>(value.node)] = true;
-  for (int32_t i = value.node; i >= 0; --i) {
-    if (!found[static_cast<size_t>(i)]) continue;
-    for (ValueId input : graph.nodes()[static_cast<size_t>(i)].inputs) {
-      found[static_cast<size_t>(input.node)] = true;
-    }
-  }
-  return found;
-}
-
 // The same picture must give the same features in every epoch.
 void require_constant(const Graph& graph, const std::vector<bool>& before_features,
                       const std::function<bool(std::string_view name)>& trainable) {
@@ -47,7 +34,7 @@ Graph cut_at_features(const Graph& graph,
          "features: this model does not say which value they are; they cannot be "
          "cached");
   }
-  const std::vector<bool> before = find_ancestors(graph, features->value);
+  const std::vector<bool> before = ancestors(graph, std::span(&features->value, 1));
   require_constant(graph, before, trainable);
 
   GraphRewriter rewrite(graph);

@@ -8,17 +8,14 @@
 namespace lockstep {
 
 Graph order_launches(const Graph& graph) {
-  std::vector<bool> alive(graph.nodes().size());
-  for (const Output& output : graph.outputs()) alive[static_cast<size_t>(output.value.node)] = true;
-  for (size_t i = graph.nodes().size(); i-- > 0;) {
-    const Node& node = graph.nodes()[i];
-    if (node.op == "parameter" || node.op == "buffer") alive[i] = true;
-    if (!alive[i]) continue;
-    for (ValueId input : node.inputs) alive[static_cast<size_t>(input.node)] = true;
-  }
+  std::vector<ValueId> results;
+  for (const Output& output : graph.outputs()) results.push_back(output.value);
+  const std::vector<bool> alive = ancestors(graph, results);
   GraphRewriter rewrite(graph);
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
-    if (alive[i]) rewrite.copy(static_cast<int32_t>(i));
+    const std::string& op = graph.nodes()[i].op;
+    const bool stays = alive[i] || op == "parameter" || op == "buffer";
+    if (stays) rewrite.copy(static_cast<int32_t>(i));
   }
   return rewrite.finish();
 }

@@ -1,6 +1,5 @@
 // A network as an ONNX model: the evaluation graph's nodes that lead to the logits, in order.
 #include <map>
-#include <set>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -29,20 +28,6 @@ enum {
 };
 }
 
-std::set<int32_t> nodes_to(const Graph& graph, ValueId result) {
-  std::set<int32_t> found;
-  std::vector<int32_t> open{result.node};
-  while (!open.empty()) {
-    const int32_t number = open.back();
-    open.pop_back();
-    if (!found.insert(number).second) continue;
-    for (ValueId input : graph.nodes()[static_cast<size_t>(number)].inputs) {
-      if (input) open.push_back(input.node);
-    }
-  }
-  return found;
-}
-
 const HostTensor& find_tensor(const Checkpoint& checkpoint, const Node& node) {
   const TensorMap& map = node.op == "parameter" ? checkpoint.parameters : checkpoint.buffers;
   const auto found = map.find(node.label);
@@ -60,10 +45,11 @@ ProtoMessage network(const Graph& graph, const Checkpoint& checkpoint) {
   onnx.message().text(2, "lockstep");  // its name
   const ValueId logits = graph.find_output(Role::logits)->value;
   std::map<ValueId, std::string> names;
-  for (int32_t number : nodes_to(graph, logits)) {
-    const Node& node = graph.nodes()[static_cast<size_t>(number)];
-    const ValueId value{number, 0};
-    if (node.op == "input") continue;
+  const std::vector<bool> wanted = ancestors(graph, std::span(&logits, 1));
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const Node& node = graph.nodes()[i];
+    const ValueId value{static_cast<int32_t>(i), 0};
+    if (!wanted[i] || node.op == "input") continue;
     if (node.op == "parameter" || node.op == "buffer") {
       names[value] =
           onnx.floats(node.label, node.outputs[0].shape, find_tensor(checkpoint, node).values);
