@@ -1,6 +1,7 @@
 // One shard's samples, as they travel from the loader to the device.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -21,6 +22,15 @@ struct Slice {
 constexpr Slice part_of(Slice whole, int64_t part, int64_t parts) {
   return {whole.begin + whole.size() * part / parts,
           whole.begin + whole.size() * (part + 1) / parts};
+}
+
+// Consecutive slices of at most `batch_size`.
+inline std::vector<Slice> cut_into_batches(Slice whole, int64_t batch_size) {
+  std::vector<Slice> batches;
+  for (int64_t begin = whole.begin; begin < whole.end; begin += batch_size) {
+    batches.push_back({begin, std::min(begin + batch_size, whole.end)});
+  }
+  return batches;
 }
 
 // Memory is the loader's (pinned where the device wants it) and valid until the batch is released.

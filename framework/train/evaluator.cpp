@@ -10,14 +10,6 @@
 namespace lockstep {
 namespace {
 
-std::vector<Slice> cut_into_batches(Slice whole, int64_t batch_size) {
-  std::vector<Slice> batches;
-  for (int64_t begin = whole.begin; begin < whole.end; begin += batch_size) {
-    batches.push_back({begin, std::min(begin + batch_size, whole.end)});
-  }
-  return batches;
-}
-
 int64_t choose_batch_size(int64_t training_batch, int64_t samples, int world_size) {
   // Small training batches are for learning, or for a memory that holds all activations; evaluation
   // keeps few of them.

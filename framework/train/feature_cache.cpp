@@ -105,9 +105,12 @@ FeatureCache::FeatureCache(Session& session, PlanRequest& request)
 
 void FeatureCache::fill(State& state) {
   const auto began = std::chrono::steady_clock::now();
+  PlanCache plans(pictures_, session_.registry, *session_.device, state.layout);
+  Executor executor(*session_.device, state, *session_.communication);
+  Plan& plan = plans.get(executor, Mode::evaluation, kBatch);
   int64_t samples = 0, bytes = 0;
   for (FeatureSet* set : sets_) {
-    fill_set(*set, state);
+    fill_set(*set, plan, executor);
     samples += set->size();
     bytes += set->size() * set->spec().image.numel();
   }
@@ -117,16 +120,10 @@ void FeatureCache::fill(State& state) {
                         count_text(samples), duration_text(took.count()), bytes_text(bytes)));
 }
 
-void FeatureCache::fill_set(FeatureSet& set, State& state) {
+void FeatureCache::fill_set(FeatureSet& set, Plan& plan, Executor& executor) {
   CommunicationThread& communication = *session_.communication;
   const Slice mine = part_of({0, set.size()}, communication.rank(), communication.world_size());
-  std::vector<Slice> slices;
-  for (int64_t begin = mine.begin; begin < mine.end; begin += kBatch) {
-    slices.push_back({begin, std::min(begin + kBatch, mine.end)});
-  }
-
-  PlanCache plans(pictures_, session_.registry, *session_.device, state.layout);
-  Executor executor(*session_.device, state, communication);
+  const std::vector<Slice> slices = cut_into_batches(mine, kBatch);
   Loader loader(set.pictures(), transforms_,
                 {.seed = session_.recipe.seed,
                  .workers = loader_workers(session_.recipe, *session_.device),
@@ -137,7 +134,6 @@ void FeatureCache::fill_set(FeatureSet& set, State& state) {
   loader.start(0, sample_order(set.size(), false, 0, 0), slices);
   for (const Slice& slice : slices) {
     const Batch batch = loader.next();
-    Plan& plan = plans.get(executor, Mode::evaluation, kBatch);
     executor.evaluate(plan, batch);
     const std::vector<float> rows = executor.output(plan, Role::features);
     std::vector<int32_t> labels(batch.labels, batch.labels + slice.size());

@@ -9,6 +9,7 @@
 #include "data/dataset.hpp"
 #include "plan/plan.hpp"
 #include "plan/state.hpp"
+#include "runtime/executor.hpp"
 #include "train/session.hpp"
 
 namespace lockstep {
@@ -50,7 +51,7 @@ class FeatureCache {
   void fill(State& state);
 
  private:
-  void fill_set(FeatureSet& set, State& state);
+  void fill_set(FeatureSet& set, Plan& plan, Executor& executor);
 
   Session& session_;
   PlanRequest pictures_;                     // the request as it was
