@@ -21,8 +21,6 @@ struct EvaluateArguments {
   std::string details;  // a folder; empty: none
   int64_t top = 5;
   bool json = false;
-
-  NetworkSource source() const { return {weights.empty() ? checkpoint : weights, model, sets}; }
 };
 
 // The samples of a training batch on each rank: evaluation takes batches about as large.
@@ -30,13 +28,6 @@ int64_t training_batch(const Session& session) {
   const TrainSection& train = session.recipe.train;
   const int64_t shards = session.communication->world_size() * train.gradient_accumulation;
   return (train.global_batch_size + shards - 1) / shards;
-}
-
-void require_same_classes(const Weights& weights, const OpenedData& data) {
-  if (weights.classes.empty() || weights.classes == data.class_names) return;
-  fail(Failure::data, "evaluate: the classes of the dataset are not those of the checkpoint (",
-       data.class_names.size(), " and ", weights.classes.size(),
-       " of them, or other names or order); evaluate on the dataset it was trained for");
 }
 
 void print_result(const Evaluation& result, const EvaluationDetails& details, bool as_json) {
@@ -61,13 +52,7 @@ void print_result(const Evaluation& result, const EvaluationDetails& details, bo
 void write_details(const EvaluationDetails& details, const std::filesystem::path& folder,
                    const OpenedData& data) {
   details.write(folder, data.class_names, *data.test);
-  std::vector<int64_t> counts;
-  for (int64_t label = 0; label < details.classes(); ++label) {
-    for (int64_t guess = 0; guess < details.classes(); ++guess) {
-      counts.push_back(details.count(label, guess));
-    }
-  }
-  draw_confusion_matrix(counts, data.class_names, folder / "confusion_matrix.png");
+  draw_confusion_matrix(details.counts(), data.class_names, folder / "confusion_matrix.png");
   log::info("per_class.csv, confusion_matrix.csv and .png, and mistakes.csv are in " +
             folder.string());
 }
@@ -77,22 +62,18 @@ int evaluate(const EvaluateArguments& arguments) {
     fail(Failure::usage, "evaluate: expected either a checkpoint or --weights FILE");
   }
   Registry registry;
-  const NetworkSource source = arguments.source();
-  Recipe recipe = load_recipe_on_ranks([&] { return network_recipe(source, {}, registry); });
+  Weights weights;
+  Recipe recipe = load_recipe_on_ranks([&] {
+    weights = read_weights(arguments.weights.empty() ? arguments.checkpoint : arguments.weights);
+    return network_recipe(weights, arguments.model, arguments.sets, {}, registry);
+  });
   Session session(std::move(recipe), registry, arguments.json);
   return run_on_ranks(session, [&] {
     session.open(DataUse::evaluate);
-    const Weights weights = read_weights(source.path);
-    require_same_classes(weights, session.data);
-    const PlanRequest request = plan_request(session.recipe, session.data, registry);
-    State state(*session.device,
-                parameter_layout(request, Mode::evaluation, registry, *session.device), 0, 1,
-                false);
-    load_network(state, weights, request, session);
-
-    PlanCache plans(request, registry, *session.device, state.layout);
-    Executor executor(*session.device, state, *session.communication);
-    Evaluator evaluator(session, *session.data.test, plans, executor, training_batch(session));
+    require_same_classes(session.data, weights.classes, weights.origin);
+    Network network(session, plan_request(session.recipe, session.data, registry), weights);
+    Evaluator evaluator(session, *session.data.test, network.plans, network.executor,
+                        training_batch(session));
     EvaluationDetails details(session.data.classes, arguments.top);
     const Evaluation result = evaluator.run(
         [&](const Batch& batch, std::span<const float> logits) { details.add(batch, logits); });

@@ -1,13 +1,11 @@
 // lockstep predict CHECKPOINT IMAGE …: what a network sees in pictures.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
 
-#include "base/log.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/draw.hpp"
@@ -100,12 +98,14 @@ struct Prediction {
   std::vector<Guess> guesses;
 };
 
+std::string line_of(const Guess& guess) {
+  return fmt::format("{:6.2f}%  {}", 100 * guess.probability, guess.name);
+}
+
 std::string text_of(const Prediction& p) {
   std::string text = p.file + "\n";
   if (!p.error.empty()) return text + "  not predicted: " + p.error + "\n";
-  for (const Guess& guess : p.guesses) {
-    text += fmt::format("  {:6.2f}%  {}\n", 100 * guess.probability, guess.name);
-  }
+  for (const Guess& guess : p.guesses) text += "  " + line_of(guess) + "\n";
   return text;
 }
 
@@ -151,9 +151,7 @@ void draw(const Prediction& prediction, const PictureList& pictures, int64_t ind
   Image image;
   pictures.decode(index, image);
   std::vector<std::string> lines;
-  for (const Guess& guess : prediction.guesses) {
-    lines.push_back(fmt::format("{:6.2f}%  {}", 100 * guess.probability, guess.name));
-  }
+  for (const Guess& guess : prediction.guesses) lines.push_back(line_of(guess));
   const std::string stem = fs::path(prediction.file).stem().string();
   fs::path path = folder / (stem + ".png");
   for (int n = 2; fs::exists(path); ++n) path = folder / fmt::format("{}-{}.png", stem, n);
@@ -162,31 +160,21 @@ void draw(const Prediction& prediction, const PictureList& pictures, int64_t ind
 
 class Predictor {
  public:
-  Predictor(const PredictArguments& arguments, const NetworkSource& source,
+  Predictor(const PredictArguments& arguments, const Weights& weights,
             std::vector<std::string> files, Session& session)
       : arguments_(arguments),
         session_(session),
-        weights_(read_weights(source.path)),
+        weights_(weights),
         pictures_(std::move(files), !arguments.no_exif) {
-    session.device = make_device(session.recipe, session.registry, 0, 1);
-    session.communication->attach(*session.device);
-    session.bad_samples = std::make_shared<BadSamples>(session.recipe.data.max_bad_samples);
-    session.data = open_data(session.recipe, session.registry, DataUse::describe);
+    session.open(DataUse::describe);
     pictures_.fit_to(session.data.source_image);
-    request_ = plan_request(session.recipe, session.data, session.registry);
     names_ = class_names();
     session.data.classes = static_cast<int64_t>(names_.size());
-    request_ = plan_request(session.recipe, session.data, session.registry);
   }
 
   std::vector<Prediction> run() {
-    State state(*session_.device,
-                parameter_layout(request_, Mode::evaluation, session_.registry, *session_.device),
-                0, 1, false);
-    load_network(state, weights_, request_, session_);
-    PlanCache plans(request_, session_.registry, *session_.device, state.layout);
-    Executor executor(*session_.device, state, *session_.communication);
-    Evaluator evaluator(session_, pictures_, plans, executor, 1);
+    Network network(session_, request(), weights_);
+    Evaluator evaluator(session_, pictures_, network.plans, network.executor, 1);
     evaluator.run(
         [this](const Batch& batch, std::span<const float> logits) { add(batch, logits); });
     return std::move(predictions_);
@@ -195,11 +183,15 @@ class Predictor {
   const PictureList& pictures() const { return pictures_; }
 
  private:
+  PlanRequest request() const {
+    return plan_request(session_.recipe, session_.data, session_.registry);
+  }
+
   // Those of the checkpoint or of --classes; ImageNet's where there are a thousand; else numbers.
   std::vector<std::string> class_names() const {
     if (!arguments_.classes.empty()) return read_class_indices(arguments_.classes);
     if (!weights_.classes.empty()) return weights_.classes;
-    return default_class_names(count_classes(weights_, request_, session_.registry.ops()));
+    return default_class_names(count_classes(weights_, request(), session_.registry.ops()));
   }
 
   void add(const Batch& batch, std::span<const float> logits) {
@@ -222,9 +214,8 @@ class Predictor {
 
   const PredictArguments& arguments_;
   Session& session_;
-  Weights weights_;
+  const Weights& weights_;
   PictureList pictures_;
-  PlanRequest request_;
   std::vector<std::string> names_;
   std::vector<Prediction> predictions_;
 };
@@ -235,20 +226,21 @@ int predict(PredictArguments arguments) {
          "predict: expected a checkpoint and pictures, or --weights FILE and "
          "pictures");
   }
-  NetworkSource source{arguments.weights, arguments.model, arguments.sets};
-  if (source.path.empty()) {
-    source.path = arguments.inputs.front();
+  if (arguments.weights.empty()) {
+    arguments.weights = arguments.inputs.front();
     arguments.inputs.erase(arguments.inputs.begin());
   }
   std::vector<std::string> files = expand(arguments.inputs);
   Registry registry;
-  Recipe recipe = network_recipe(source, usual_preprocessing(source.model, registry), registry);
+  const Weights weights = read_weights(arguments.weights);
+  Recipe recipe = network_recipe(weights, arguments.model, arguments.sets,
+                                 usual_preprocessing(arguments.model, registry), registry);
   recipe.communicator.name = "local";
   recipe.data.train_transforms = recipe.data.eval_transforms;
   recipe.data.on_bad_sample = "skip";
   recipe.data.max_bad_samples = static_cast<int64_t>(files.size());
   Session session(std::move(recipe), registry, true);
-  Predictor predictor(arguments, source, std::move(files), session);
+  Predictor predictor(arguments, weights, std::move(files), session);
   const std::vector<Prediction> predictions = predictor.run();
   print(predictions, arguments);
   if (!arguments.output_image.empty()) {

@@ -113,6 +113,14 @@ std::string resolve_data_path(const std::string& given, std::string_view key, Fa
        "; expected what it names; set ", key, " or LOCKSTEP_DATA to where it is");
 }
 
+void require_same_classes(const OpenedData& data, const std::vector<std::string>& trained_for,
+                          const std::string& origin) {
+  if (trained_for.empty() || trained_for == data.class_names) return;
+  fail(Failure::data, "the classes of the dataset are not those of ", origin, " (",
+       data.class_names.size(), " and ", trained_for.size(),
+       " of them, or other names or order); expected the dataset it was trained for; check data.path");
+}
+
 OpenedData open_data(const Recipe& recipe, Registry& registry, DataUse use) {
   const DatasetEntry& entry = registry.find_dataset(recipe.data.name);
   OpenedData data;

@@ -40,6 +40,11 @@ struct OpenedData {
 // recipe does not fit them.
 OpenedData open_data(const Recipe& recipe, Registry& registry, DataUse use = DataUse::train);
 
+// Throws Error{data} where the dataset's classes are not those that `origin` was trained for; none
+// are known for `trained_for` empty.
+void require_same_classes(const OpenedData& data, const std::vector<std::string>& trained_for,
+                          const std::string& origin);
+
 // An absolute path as it is; a relative one in the working directory or, without a leading "data/",
 // in $LOCKSTEP_DATA. Throws Error{failure} that names the places where it is not. An empty path
 // stays empty. `key`: that of the recipe, for the message.

@@ -32,7 +32,8 @@ class EvaluationDetails {
   // Sums up over all ranks, which all call it.
   void gather(CommunicationThread& communication);
 
-  int64_t classes() const { return classes_; }
+  // (classes, classes), by true class and then by prediction.
+  std::span<const int64_t> counts() const { return confusion_; }
   // Samples of class `label` that were taken for class `predicted`.
   int64_t count(int64_t label, int64_t predicted) const {
     return confusion_[static_cast<size_t>(label * classes_ + predicted)];

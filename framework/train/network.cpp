@@ -5,21 +5,21 @@
 
 namespace lockstep {
 
-Recipe network_recipe(const NetworkSource& source, const std::vector<std::string>& defaults,
-                      Registry& registry) {
-  const std::string recipe = read_weights(source.path).recipe;
-  if (!recipe.empty() && source.model.empty()) {
-    return parse_recipe(recipe, source.path + ":/recipe", source.sets, registry);
+Recipe network_recipe(const Weights& weights, const std::string& model,
+                      const std::vector<std::string>& sets,
+                      const std::vector<std::string>& defaults, Registry& registry) {
+  if (!weights.recipe.empty() && model.empty()) {
+    return parse_recipe(weights.recipe, weights.origin + ":/recipe", sets, registry);
   }
-  if (source.model.empty()) {
-    fail(Failure::usage, source.path,
+  if (model.empty()) {
+    fail(Failure::usage, weights.origin,
          ": found weights without a recipe; expected to be told their model, as in --model resnet "
          "--set model.depth=50");
   }
-  std::vector<std::string> sets{"model.name=" + source.model, "train.epochs=1"};
-  sets.insert(sets.end(), defaults.begin(), defaults.end());
-  sets.insert(sets.end(), source.sets.begin(), source.sets.end());
-  return parse_recipe("", "the command line", sets, registry);
+  std::vector<std::string> all{"model.name=" + model, "train.epochs=1"};
+  all.insert(all.end(), defaults.begin(), defaults.end());
+  all.insert(all.end(), sets.begin(), sets.end());
+  return parse_recipe("", "the command line", all, registry);
 }
 
 int64_t count_classes(const Weights& weights, PlanRequest request, const OpRegistry& ops) {
@@ -35,8 +35,12 @@ int64_t count_classes(const Weights& weights, PlanRequest request, const OpRegis
        "--set model.…");
 }
 
-void load_network(State& state, const Weights& weights, const PlanRequest& request,
-                  Session& session) {
+Network::Network(Session& session, const PlanRequest& request, const Weights& weights)
+    : state(*session.device,
+            parameter_layout(request, Mode::evaluation, session.registry, *session.device), 0, 1,
+            false),
+      plans(request, session.registry, *session.device, state.layout),
+      executor(*session.device, state, *session.communication) {
   if (session.is_first()) {
     load_weights(state, weights, network_parts(request, session.registry.ops()), {},
                  session.registry);

@@ -7,29 +7,30 @@
 
 #include "plan/state.hpp"
 #include "recipe/recipe.hpp"
+#include "runtime/executor.hpp"
+#include "train/plan_cache.hpp"
 #include "train/session.hpp"
 #include "weights/weights.hpp"
 
 namespace lockstep {
 
-// As a command line names it: `path` of either kind; `model` for weights without a recipe of their
-// own.
-struct NetworkSource {
-  std::string path;
-  std::string model;
-  std::vector<std::string> sets;
-};
-
-// The recipe that a checkpoint holds, or one of the model with `defaults` ("key=value"), changed by
-// the source's sets. Throws Error{usage} where weights come without a model.
-Recipe network_recipe(const NetworkSource& source, const std::vector<std::string>& defaults,
-                      Registry& registry);
+// The recipe that a checkpoint holds or, where a model is named, one of the model with `defaults`
+// ("key=value"); changed by `sets`. Throws Error{usage} where weights come without a model.
+Recipe network_recipe(const Weights& weights, const std::string& model,
+                      const std::vector<std::string>& sets,
+                      const std::vector<std::string>& defaults, Registry& registry);
 
 // How many classes the weights are for, by the shape of the model's head.
 int64_t count_classes(const Weights& weights, PlanRequest request, const OpRegistry& ops);
 
-// Puts the weights, every one of them, into an evaluation state on all ranks. All ranks call it.
-void load_network(State& state, const Weights& weights, const PlanRequest& request,
-                  Session& session);
+// The network on this rank, ready for evaluation. All ranks make one; every tensor of the weights
+// must fit, else Error{checkpoint}.
+struct Network {
+  Network(Session& session, const PlanRequest& request, const Weights& weights);
+
+  State state;
+  PlanCache plans;
+  Executor executor;
+};
 
 }  // namespace lockstep

@@ -34,16 +34,6 @@ void require_same_training(const Recipe& recipe, const Checkpoint& checkpoint, c
        "train.max_seconds may differ; change it back, or train afresh without --resume");
 }
 
-// data.path may be another on resuming, but not what its classes mean.
-void require_same_classes(const std::vector<std::string>& of_checkpoint, const OpenedData& data,
-                          const fs::path& path) {
-  if (of_checkpoint.empty() || of_checkpoint == data.class_names) return;
-  fail(Failure::data, "--resume: the classes of the dataset are not those of ", path.string(), " (",
-       data.class_names.size(), " and ", of_checkpoint.size(),
-       " of them, or other names or order); expected the dataset it was trained on; check "
-       "data.path");
-}
-
 Progress broadcast_progress(const Progress& progress, CommunicationThread& communication) {
   static_assert(std::is_trivially_copyable_v<Progress>);
   std::string bytes(reinterpret_cast<const char*>(&progress), sizeof progress);
@@ -102,7 +92,7 @@ void Trainer::start_state(const fs::path& checkpoint) {
   if (session_.is_first() && !checkpoint.empty()) {
     const Checkpoint loaded = load_checkpoint(checkpoint);
     require_same_training(recipe_, loaded, checkpoint, session_.registry);
-    require_same_classes(loaded.classes, session_.data, checkpoint);
+    require_same_classes(session_.data, loaded.classes, checkpoint.string());
     restore_snapshot(setup_.state, loaded, setup_.optimizer->slot_names(), checkpoint.string());
     progress_ = loaded.progress;
   } else if (session_.is_first() && !recipe_.init.weights.empty()) {
