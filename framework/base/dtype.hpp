@@ -30,6 +30,9 @@ constexpr std::string_view name(DType type) {
   return kNames[static_cast<int>(type)];
 }
 
+// Of two bytes: what activations and weights are computed in with mixed precision.
+constexpr bool is_half(DType type) { return type == DType::f16 || type == DType::bf16; }
+
 template <class T>
 struct DTypeOf;
 template <>

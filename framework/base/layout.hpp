@@ -13,15 +13,16 @@ namespace lockstep {
 
 // Physical order of a tensor of logical shape (N, C, H, W). `plain` is row-major in logical order,
 // and the only layout of tensors that are not four-dimensional. `nchw8c` is (N, ceil(C / 8), H, W,
-// 8): channels past C exist in memory and are always zero.
-enum class Layout : uint8_t { plain, nhwc, nchw8c, nchw16c };
+// 8), `nhwc8c` (N, H, W, ceil(C / 8) * 8): channels past C exist in memory and are always zero.
+enum class Layout : uint8_t { plain, nhwc, nchw8c, nchw16c, nhwc8c };
 
 constexpr int channel_block(Layout layout) {
-  return layout == Layout::nchw8c ? 8 : layout == Layout::nchw16c ? 16 : 1;
+  if (layout == Layout::nchw16c) return 16;
+  return layout == Layout::nchw8c || layout == Layout::nhwc8c ? 8 : 1;
 }
 
 constexpr std::string_view name(Layout layout) {
-  constexpr std::string_view kNames[] = {"plain", "nhwc", "nchw8c", "nchw16c"};
+  constexpr std::string_view kNames[] = {"plain", "nhwc", "nchw8c", "nchw16c", "nhwc8c"};
   return kNames[static_cast<int>(layout)];
 }
 

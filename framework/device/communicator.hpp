@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,18 +15,28 @@
 
 namespace lockstep {
 
+class Communicator;
 class Device;
 struct Event;
 
 struct CommunicatorOptions {
   double timeout_seconds = 600;
+  // Of a communicator for device memory alone: makes the one that joins the processes and carries
+  // what lies in host memory.
+  std::function<std::unique_ptr<Communicator>()> make_host = nullptr;
 };
+
+// Where the data of a collective lies. Of a device whose memory the host may use, both are one.
+enum class Memory : uint8_t { host, device };
 
 // A collective under way; destroyed only when done or when the process is about to end.
 class Pending {
  public:
   virtual ~Pending() = default;
   virtual bool test() = 0;  // true: done. Throws Error{device} when it has failed.
+  // Of a collective in stream order: recorded behind it, so that other streams can wait for its
+  // result while the host goes on. Null: its result is there when test() says so.
+  virtual Event* enqueued() const { return nullptr; }
 };
 
 class Communicator {
@@ -38,16 +49,19 @@ class Communicator {
   virtual int local_rank() const = 0;  // among the ranks of this host
   virtual int local_size() const = 0;
 
-  // Whether collectives take device memory in stream order (NCCL). Otherwise the data must be in
-  // host memory, and the communication thread waits for the device's event before it starts one.
+  // Whether collectives on device memory are enqueued on the device's communication stream (NCCL).
+  // Otherwise all data must be in memory that the host may use, and the communication thread waits
+  // for the device's event before it starts one.
   virtual bool stream_ordered() const { return false; }
   // Told once, before the first collective on device memory.
   virtual void attach(Device&) {}
 
   // Sums `count` elements (f32 or f64) over all ranks, in place. All ranks must start the same
   // collectives in the same order.
-  virtual std::unique_ptr<Pending> start_all_reduce(void* data, int64_t count, DType dtype) = 0;
-  virtual std::unique_ptr<Pending> start_broadcast(void* data, int64_t bytes, int root) = 0;
+  virtual std::unique_ptr<Pending> start_all_reduce(void* data, int64_t count, DType dtype,
+                                                    Memory memory) = 0;
+  virtual std::unique_ptr<Pending> start_broadcast(void* data, int64_t bytes, int root,
+                                                   Memory memory) = 0;
   // Each rank gives `bytes` bytes; everybody receives all, in rank order (host memory always).
   virtual std::unique_ptr<Pending> start_all_gather(const void* mine, void* all, int64_t bytes) = 0;
 

@@ -29,6 +29,18 @@ struct DeviceOptions {
   int local_rank = 0;
   int local_size = 1;  // ranks on this host, for dividing cores or choosing a GPU
   int threads = 0;     // compute threads of this rank; 0: the rank's share of the host's cores
+  // Of a GPU: equal inputs give equal bits; float32 products may round to TF32; algorithms are
+  // chosen by measuring.
+  bool deterministic = true;
+  bool tf32 = true;
+  bool autotune = true;
+};
+
+// Launches that were recorded once; replaying enqueues them all, with the addresses of then.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay(Stream*) = 0;
 };
 
 struct KernelArguments {
@@ -105,6 +117,8 @@ class Device {
   virtual std::string_view name() const = 0;
   virtual std::string description() const = 0;  // "cpu: AMD EPYC, avx512, 2 threads, oneDNN 2.6.3"
   virtual int threads() const { return 1; }
+  // What no other device of the cluster has, as a GPU's UUID; empty where sharing it is no mistake.
+  virtual std::string unique_id() const { return {}; }
 
   // --- memory: 64-byte aligned; failing throws Error{device} that says how much was wanted
   virtual void* allocate(int64_t bytes) = 0;
@@ -117,6 +131,11 @@ class Device {
   virtual void copy_to_device(void* device, const void* host, int64_t bytes, Stream* stream) = 0;
   virtual void copy_to_host(void* host, const void* device, int64_t bytes, Stream* stream) = 0;
   virtual void fill_zero(void* device, int64_t bytes, Stream* stream) = 0;
+  // Bytes that allocate() could still give; -1: not known.
+  virtual int64_t free_bytes() const { return -1; }
+  // Whether the host may read and write memory of allocate(). Otherwise only a stream-ordered
+  // communicator can reduce it.
+  virtual bool host_accessible() const { return true; }
 
   // --- order: host devices keep these defaults, for all they enqueue is done at once
   virtual Stream* compute_stream() { return nullptr; }
@@ -129,6 +148,12 @@ class Device {
   virtual bool finished(Event*) { return true; }
   virtual void synchronize(Event*) {}  // the host waits
   virtual void synchronize(Stream*) {}
+
+  // --- recording, by the calling thread: what is enqueued on the stream from begin_recording to
+  // end_recording is recorded and not run. Devices that cannot record launch as ever.
+  virtual bool can_record() const { return false; }
+  virtual void begin_recording(Stream*) {}
+  virtual std::unique_ptr<Recording> end_recording(Stream*) { return nullptr; }
 
   // --- kernels
   // Whether the device has a kernel for this node as it is; the fuse pass keeps to what it has.

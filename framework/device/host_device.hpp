@@ -1,5 +1,5 @@
-// What devices on host memory share: memory, copies, a fixed division of work among threads, the
-// arena kernels, and a table of kernels by op name.
+// What devices on host memory share: memory, copies, a fixed division of work among threads, and
+// the arena kernels.
 //
 // A kernel is made of a lambda with make_kernel(); it divides its loops with parallel_for(), whose
 // parts depend on the number of threads alone, so equal inputs give equal bits. Bodies of
@@ -7,36 +7,19 @@
 #pragma once
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 
-#include "device/device.hpp"
+#include "device/make_kernel.hpp"
 
 namespace lockstep {
 
 class HostDevice;
 
-using HostKernelFactory = std::unique_ptr<Kernel> (*)(const KernelRequest&, HostDevice&);
-
-// Kernel factories by op name. Each family of kernels has a file with a function that adds them.
-class HostKernelTable {
- public:
-  // A later factory replaces an earlier one, so that a device can improve on the shared kernels.
-  void set(std::string_view op, HostKernelFactory factory) {
-    factories_[std::string(op)] = factory;
-  }
-  HostKernelFactory find(std::string_view op) const {
-    const auto found = factories_.find(op);
-    return found == factories_.end() ? nullptr : found->second;
-  }
-
- private:
-  std::map<std::string, HostKernelFactory, std::less<>> factories_;
-};
+using HostKernelTable = KernelTable<HostDevice>;
+using HostKernelFactory = HostKernelTable::Factory;
 
 class HostDevice : public Device {
  public:
@@ -93,38 +76,6 @@ class HostDevice : public Device {
  private:
   HostKernelTable kernels_;
 };
-
-// A kernel whose launch calls f(const KernelArguments&).
-template <class F>
-std::unique_ptr<Kernel> make_kernel(F f, std::string implementation = "loop",
-                                    int64_t workspace_bytes = 0) {
-  class FunctionKernel final : public Kernel {
-   public:
-    FunctionKernel(F function, std::string implementation, int64_t workspace_bytes)
-        : function_(std::move(function)),
-          implementation_(std::move(implementation)),
-          workspace_bytes_(workspace_bytes) {}
-    void launch(const KernelArguments& arguments) override { function_(arguments); }
-    int64_t workspace_bytes() const override { return workspace_bytes_; }
-    std::string_view implementation() const override { return implementation_; }
-
-   private:
-    F function_;
-    std::string implementation_;
-    int64_t workspace_bytes_;
-  };
-  return std::make_unique<FunctionKernel>(std::move(f), std::move(implementation), workspace_bytes);
-}
-
-// The i-th argument of a launch, typed.
-template <class T = float>
-const T* input(const KernelArguments& arguments, size_t i) {
-  return static_cast<const T*>(arguments.inputs[i]);
-}
-template <class T = float>
-T* output(const KernelArguments& arguments, size_t i) {
-  return static_cast<T*>(arguments.outputs[i]);
-}
 
 // Throws Error{device} unless all inputs and outputs are plain, for kernels that know no other
 // layout.

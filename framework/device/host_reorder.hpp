@@ -14,6 +14,9 @@ inline int64_t element_offset(const TensorType& type, int64_t n, int64_t c, int6
   if (type.layout == Layout::nhwc) return ((n * height + h) * width + w) * channels + c;
   const int64_t block = channel_block(type.layout);
   const int64_t blocks = (channels + block - 1) / block;
+  if (type.layout == Layout::nhwc8c) {
+    return ((n * height + h) * width + w) * blocks * block + c;
+  }
   return (((n * blocks + c / block) * height + h) * width + w) * block + c % block;
 }
 

@@ -21,7 +21,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
 }  // namespace
 
 void describe(Options<ReorderAttributes>& o) {
-  o("layout", &ReorderAttributes::layout, "number of the layout of the result", between(0, 3));
+  o("layout", &ReorderAttributes::layout, "number of the layout of the result", between(0, 4));
 }
 
 void add_reorder(OpRegistry& ops) {

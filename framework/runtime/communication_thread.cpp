@@ -335,20 +335,26 @@ bool CommunicationThread::stream_ordered() const { return impl_->stream_ordered;
 void CommunicationThread::attach(Device& device) { impl_->attach(device); }
 
 CommunicationThread::Ticket CommunicationThread::post_all_reduce(void* data, int64_t count,
-                                                                 DType dtype, Event* ready,
+                                                                 DType dtype, Memory memory,
+                                                                 Event* ready,
                                                                  std::string_view label) {
   Ticket ticket;
   ticket.state_ = impl_->post(
-      [=](Communicator& communicator) { return communicator.start_all_reduce(data, count, dtype); },
+      [=](Communicator& communicator) {
+        return communicator.start_all_reduce(data, count, dtype, memory);
+      },
       ready, label);
   return ticket;
 }
 
 CommunicationThread::Ticket CommunicationThread::post_broadcast(void* data, int64_t bytes, int root,
+                                                                Memory memory,
                                                                 std::string_view label) {
   Ticket ticket;
   ticket.state_ = impl_->post(
-      [=](Communicator& communicator) { return communicator.start_broadcast(data, bytes, root); },
+      [=](Communicator& communicator) {
+        return communicator.start_broadcast(data, bytes, root, memory);
+      },
       nullptr, label);
   return ticket;
 }
@@ -368,15 +374,15 @@ void CommunicationThread::wait(const Ticket& ticket) {
 }
 
 void CommunicationThread::sum(std::span<double> values, std::string_view label) {
-  wait(post_all_reduce(values.data(), static_cast<int64_t>(values.size()), DType::f64, nullptr,
-                       label));
+  wait(post_all_reduce(values.data(), static_cast<int64_t>(values.size()), DType::f64, Memory::host,
+                       nullptr, label));
 }
 
 void CommunicationThread::broadcast(std::string& text, int root, std::string_view label) {
   uint64_t size = text.size();
-  wait(post_broadcast(&size, sizeof size, root, label));
+  wait(post_broadcast(&size, sizeof size, root, Memory::host, label));
   text.resize(size);
-  wait(post_broadcast(text.data(), static_cast<int64_t>(size), root, label));
+  wait(post_broadcast(text.data(), static_cast<int64_t>(size), root, Memory::host, label));
 }
 
 std::vector<std::string> CommunicationThread::gather(std::string_view text,

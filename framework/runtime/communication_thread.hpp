@@ -47,9 +47,9 @@ class CommunicationThread {
 
   // Posts a sum over all ranks, in place. `ready` (may be null): the device's event after which
   // data may be read. `label` names the collective in messages ("bucket 3 of step 17").
-  Ticket post_all_reduce(void* data, int64_t count, DType dtype, Event* ready,
+  Ticket post_all_reduce(void* data, int64_t count, DType dtype, Memory memory, Event* ready,
                          std::string_view label);
-  Ticket post_broadcast(void* data, int64_t bytes, int root, std::string_view label);
+  Ticket post_broadcast(void* data, int64_t bytes, int root, Memory memory, std::string_view label);
   Ticket post_all_gather(const void* mine, void* all, int64_t bytes, std::string_view label);
   // Waits until it is done. A failure of the collective, a peer's silence past the deadline
   // included, does not return: it prints one line and ends all ranks (Failure::device).

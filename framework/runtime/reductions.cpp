@@ -42,8 +42,8 @@ void Reductions::finish() {
 
 void Reductions::all_reduce(const Node& node, void* data) {
   const TensorType& type = node.outputs[0];
-  communication_.wait(
-      communication_.post_all_reduce(data, type.shape.numel(), type.dtype, ready(), node.label));
+  communication_.wait(communication_.post_all_reduce(data, type.shape.numel(), type.dtype,
+                                                     Memory::device, ready(), node.label));
 }
 
 // Earlier shards' sums are added and, with several ranks, the slice goes out.
@@ -56,7 +56,7 @@ void Reductions::reduce_next_bucket() {
   }
   if (communication_.world_size() > 1) {
     tickets_.push_back(
-        communication_.post_all_reduce(slice, bucket.count, DType::f32, ready(),
+        communication_.post_all_reduce(slice, bucket.count, DType::f32, Memory::device, ready(),
                                        concat("bucket ", next_bucket_, " of step ", step_)));
   }
   ++next_bucket_;

@@ -114,7 +114,8 @@ void broadcast_state(State& state, CommunicationThread& communication) {
   if (communication.world_size() == 1) return;
   const auto broadcast = [&](DeviceMemory& arena, std::string_view label) {
     if (arena.bytes() == 0) return;
-    communication.wait(communication.post_broadcast(arena.data(), arena.bytes(), 0, label));
+    communication.wait(
+        communication.post_broadcast(arena.data(), arena.bytes(), 0, Memory::device, label));
   };
   broadcast(state.parameters, "parameters at the start");
   broadcast(state.buffers, "running statistics at the start");

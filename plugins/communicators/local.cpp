@@ -22,10 +22,10 @@ class LocalCommunicator final : public Communicator {
   int local_rank() const override { return 0; }
   int local_size() const override { return 1; }
 
-  std::unique_ptr<Pending> start_all_reduce(void*, int64_t, DType) override {
+  std::unique_ptr<Pending> start_all_reduce(void*, int64_t, DType, Memory) override {
     return std::make_unique<DoneAtOnce>();
   }
-  std::unique_ptr<Pending> start_broadcast(void*, int64_t, int) override {
+  std::unique_ptr<Pending> start_broadcast(void*, int64_t, int, Memory) override {
     return std::make_unique<DoneAtOnce>();
   }
   std::unique_ptr<Pending> start_all_gather(const void* mine, void* all, int64_t bytes) override {

@@ -163,7 +163,8 @@ TEST(HostDeviceTest, AccumulatesWithWeights) {
 }
 
 TEST(ReorderTest, RoundTripsBetweenAnyTwoLayoutsAndFillsPaddingWithZeros) {
-  constexpr Layout kLayouts[] = {Layout::plain, Layout::nhwc, Layout::nchw8c, Layout::nchw16c};
+  constexpr Layout kLayouts[] = {Layout::plain, Layout::nhwc, Layout::nchw8c, Layout::nchw16c,
+                                 Layout::nhwc8c};
   for (int64_t channels : {1, 3, 8, 10, 16, 17}) {
     const TensorType plain{DType::f32, {2, channels, 3, 5}};
     const std::vector<float> values =

@@ -30,8 +30,8 @@ void expect_exact_sum(CommunicationThread& communication, int64_t count) {
   std::vector<T> values(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i)
     values[static_cast<size_t>(i)] = static_cast<T>(given(communication.rank(), i));
-  communication.wait(
-      communication.post_all_reduce(values.data(), count, DTypeOf<T>::value, nullptr, "values"));
+  communication.wait(communication.post_all_reduce(values.data(), count, DTypeOf<T>::value,
+                                                   Memory::host, nullptr, "values"));
   int64_t wrong = 0;
   for (int64_t i = 0; i < count; ++i) {
     wrong +=
@@ -68,8 +68,8 @@ TEST(MpiCollectivesTest, SumsHaveTheSameBitsOnAllRanksAndEveryTime) {
       values[i] =
           1.0f / static_cast<float>(3 * i + 7 * static_cast<size_t>(communication->rank()) + 1);
     }
-    communication->wait(
-        communication->post_all_reduce(values.data(), 500'000, DType::f32, nullptr, "values"));
+    communication->wait(communication->post_all_reduce(values.data(), 500'000, DType::f32,
+                                                       Memory::host, nullptr, "values"));
     const std::string bits(reinterpret_cast<const char*>(values.data()), 4 * values.size());
     if (repetition == 0) first = bits;
     EXPECT_TRUE(bits == first);

@@ -87,7 +87,8 @@ TEST(MpiFailuresTest, AWrongCollectiveIsAnErrorOfThatRank) {
   communication->barrier("start");
   if (communication->rank() == 0) wait_for_the_others(*communication);
   int32_t value = 1;
-  communication->wait(communication->post_all_reduce(&value, 1, DType::i32, nullptr, "bucket 3"));
+  communication->wait(
+      communication->post_all_reduce(&value, 1, DType::i32, Memory::host, nullptr, "bucket 3"));
 }
 
 TEST(MpiFailuresTest, AnMpiErrorIsSaidInMpisWords) {
@@ -99,7 +100,7 @@ TEST(MpiFailuresTest, AnMpiErrorIsSaidInMpisWords) {
   }
   const auto communication = communicate("mpi", 60);
   int32_t value = 1;
-  communication->wait(communication->post_broadcast(&value, 4, 17, "parameters"));
+  communication->wait(communication->post_broadcast(&value, 4, 17, Memory::host, "parameters"));
 }
 
 TEST(MpiFailuresTest, AKilledRankEndsAll) {

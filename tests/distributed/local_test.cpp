@@ -26,7 +26,8 @@ TEST(LocalCommunicatorTest, IsRankZeroOfOne) {
 TEST(LocalCommunicatorTest, EveryCollectiveIsTheIdentity) {
   const auto communication = communicate("local");
   float values[] = {1.5f, -0.0f, std::numeric_limits<float>::infinity()};
-  const auto ticket = communication->post_all_reduce(values, 3, DType::f32, nullptr, "bucket");
+  const auto ticket =
+      communication->post_all_reduce(values, 3, DType::f32, Memory::host, nullptr, "bucket");
   communication->wait(ticket);
   EXPECT_TRUE(ticket.done());
   EXPECT_THAT(values, ElementsAre(1.5f, -0.0f, std::numeric_limits<float>::infinity()));
@@ -60,7 +61,7 @@ TEST(CommunicationThreadTest, FinishesWhatWasPostedBeforeItEnds) {
   {
     const auto communication = communicate("local");
     for (int i = 0; i < 1000; ++i)
-      last = communication->post_all_reduce(&value, 1, DType::f32, nullptr, "x");
+      last = communication->post_all_reduce(&value, 1, DType::f32, Memory::host, nullptr, "x");
   }
   EXPECT_TRUE(last.done());
 }

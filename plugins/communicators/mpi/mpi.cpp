@@ -114,7 +114,8 @@ class MpiCommunicator final : public Communicator {
   int local_rank() const override { return local_rank_; }
   int local_size() const override { return local_size_; }
 
-  std::unique_ptr<Pending> start_all_reduce(void* data, int64_t count, DType dtype) override {
+  std::unique_ptr<Pending> start_all_reduce(void* data, int64_t count, DType dtype,
+                                            Memory) override {
     if (dtype != DType::f32 && dtype != DType::f64) {
       fail(Failure::device, "communicator mpi: an all-reduce of ", lockstep::name(dtype),
            "; f32 or f64 was expected; cast before reducing");
@@ -132,7 +133,7 @@ class MpiCommunicator final : public Communicator {
     return std::make_unique<MpiPending>(std::move(requests));
   }
 
-  std::unique_ptr<Pending> start_broadcast(void* data, int64_t bytes, int root) override {
+  std::unique_ptr<Pending> start_broadcast(void* data, int64_t bytes, int root, Memory) override {
     std::vector<MPI_Request> requests;
     for (int64_t begin = 0; begin < bytes; begin += kBroadcastPieceBytes) {
       requests.push_back(MPI_REQUEST_NULL);
