@@ -1,4 +1,4 @@
-// A tensor in host memory, plain layout, for tests.
+// A tensor in host memory, plain layout.
 #pragma once
 
 #include <cstring>
@@ -7,7 +7,7 @@
 
 #include "base/layout.hpp"
 
-namespace lockstep::test {
+namespace lockstep {
 
 class Tensor {
  public:
@@ -57,4 +57,4 @@ class Tensor {
   std::vector<std::byte> bytes_;
 };
 
-}  // namespace lockstep::test
+}  // namespace lockstep
