@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/text.hpp"
+#include "device/host_memory.hpp"
 
 namespace lockstep {
 namespace {
@@ -16,18 +17,26 @@ constexpr int64_t kAlignment = 64;
 void* HostDevice::allocate(int64_t bytes) {
   LS_ASSERT(bytes >= 0);
   constexpr int64_t kMost = INT64_MAX - kAlignment;
+  // Linux gives what it does not have, and ends the process that uses it: better to say so before.
+  constexpr int64_t kLarge = 256 << 20;
+  const int64_t free = bytes >= kLarge ? free_bytes() : -1;
+  const bool exceeds = free >= 0 && bytes > free;
   void* memory = nullptr;
-  if (bytes <= kMost) {
+  if (bytes <= kMost && !exceeds) {
     const int64_t rounded =
         std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
     memory = std::aligned_alloc(kAlignment, static_cast<size_t>(rounded));
   }
   if (memory == nullptr) {
-    fail(Failure::device, "device ", name(), ": there is no memory for ", bytes_text(bytes), " (",
-         bytes, " bytes) more; use a smaller batch or fewer ranks per host");
+    throw OutOfMemory(
+        concat("device ", name(), ": there is no memory for ", bytes_text(bytes), " (", bytes,
+               " bytes) more; use a smaller batch or fewer ranks per host"),
+        bytes);
   }
   return memory;
 }
+
+int64_t HostDevice::free_bytes() const { return free_host_bytes(); }
 
 void HostDevice::release(void* memory) noexcept { std::free(memory); }
 

@@ -30,6 +30,7 @@ class HostDevice : public Device {
   void copy_to_device(void* device, const void* host, int64_t bytes, Stream* stream) override;
   void copy_to_host(void* host, const void* device, int64_t bytes, Stream* stream) override;
   void fill_zero(void* device, int64_t bytes, Stream* stream) override;
+  int64_t free_bytes() const override;
 
   // Whether the table has the op. Pointwise ops that a plugin registers bring their loops and need
   // no entry.
