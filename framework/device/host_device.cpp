@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/text.hpp"
+#include "device/host_half.hpp"
 #include "device/host_memory.hpp"
 
 namespace lockstep {
@@ -55,11 +56,21 @@ void HostDevice::fill_zero(void* device, int64_t bytes, Stream*) {
   });
 }
 
-bool HostDevice::supports(std::string_view op, const Attributes&, DType dtype) const {
-  return kernels_.find(op) != nullptr && dtype != DType::f16 && dtype != DType::bf16;
+bool HostDevice::supports(std::string_view op, const Attributes&, DType) const {
+  return kernels_.find(op) != nullptr;
+}
+
+bool HostDevice::takes_half(const KernelRequest& request) const {
+  return request.op == "cast" || request.op == "reorder" || request.op == "reshape";
 }
 
 std::unique_ptr<Kernel> HostDevice::prepare(const KernelRequest& request) {
+  if (!has_half(request) || takes_half(request)) return prepare_as_it_is(request);
+  return make_kernel_through_float(
+      request, *this, [this](const KernelRequest& floats) { return prepare_as_it_is(floats); });
+}
+
+std::unique_ptr<Kernel> HostDevice::prepare_as_it_is(const KernelRequest& request) {
   if (const HostKernelFactory factory = kernels_.find(request.op)) return factory(request, *this);
   if (request.definition.pointwise.forward != nullptr) return make_pointwise_kernel(request, *this);
   fail(Failure::device, request.label, ": device ", name(), " has no kernel for the op ",
@@ -86,6 +97,7 @@ void add_shared_kernels(HostKernelTable& table) {
   add_loss_kernels(table);
   add_statistics_kernels(table);
   add_reorder_kernels(table);
+  add_cast_kernels(table);
 }
 
 }  // namespace lockstep

@@ -10,21 +10,13 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/clones.hpp"
 #include "data/dataset.hpp"
 #include "graph/nn.hpp"
 #include "ops/attributes.hpp"
 #include "plugin/abi.h"
 #include "plugin/abi_id.h"  // generated: LOCKSTEP_ABI_ID
 #include "plugin/registry.hpp"
-
-// Loops over arrays are compiled for several instruction sets and chosen when the program runs.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define LOCKSTEP_CLONES \
-  __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define LOCKSTEP_CLONES
-#endif
 
 namespace lockstep {
 namespace detail {

@@ -14,21 +14,17 @@
 #include <string_view>
 #include <vector>
 
+#include "base/host_device.hpp"
 #include "base/options.hpp"
-
-#ifdef __CUDACC__
-#define LS_HD __host__ __device__
-#else
-#define LS_HD
-#endif
 
 namespace lockstep {
 
 // What changes from step to step; lies in device memory as it is.
 struct StepInfo {
   float lr = 0;              // of the group: the schedule's rate times the group's multiplier
-  float gradient_scale = 1;  // what gradients are multiplied with before use (clipping by norm)
-  int64_t step = 1;          // counts from 1
+  float gradient_scale = 1;  // what gradients are multiplied with before use (clipping by norm, and
+                             // 1 / the loss scale of fp16)
+  int64_t step = 1;          // counts from 1; skipped steps of fp16 do not count
 };
 
 // Euclidean norms of the tensor that an element belongs to: of its weights before this step, and of
