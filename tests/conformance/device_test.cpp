@@ -5,8 +5,9 @@
 #include <optional>
 #include <set>
 
-#include "support/op_cases.hpp"
-#include "support/op_runner.hpp"
+#include "selftest/op_cases.hpp"
+#include "selftest/op_runner.hpp"
+#include "support/test_devices.hpp"
 
 namespace lockstep::test {
 namespace {

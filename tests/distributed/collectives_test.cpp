@@ -89,9 +89,9 @@ TEST(MpiCollectivesTest, ManyInFlightEachGiveTheirOwnResult) {
   for (int k = 0; k < kCount; ++k)
     values.emplace_back(static_cast<size_t>(1 + 997 * k % 50'000), static_cast<float>(k));
   for (int k = 0; k < kCount; ++k) {
-    tickets.push_back(communication->post_all_reduce(values[k].data(),
-                                                     static_cast<int64_t>(values[k].size()),
-                                                     DType::f32, nullptr, concat("bucket ", k)));
+    tickets.push_back(
+        communication->post_all_reduce(values[k].data(), static_cast<int64_t>(values[k].size()),
+                                       DType::f32, Memory::host, nullptr, concat("bucket ", k)));
   }
   for (int k = kCount - 1; k >= 0; --k) {
     communication->wait(tickets[k]);

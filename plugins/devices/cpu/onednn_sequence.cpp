@@ -35,6 +35,8 @@ Tag activation_tag(Layout layout) {
       return Tag::nChw8c;
     case Layout::nchw16c:
       return Tag::nChw16c;
+    case Layout::nhwc8c:
+      break;  // never asked for here: it is the layout of GPUs
   }
   return Tag::undef;
 }
