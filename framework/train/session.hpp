@@ -23,9 +23,10 @@ struct ProcessPlace {
 };
 ProcessPlace process_place();
 
-// "auto" made definite: "mpi" when started by mpirun or srun, else "local"; "cpu".
+// "auto" made definite: "mpi" when started by mpirun or srun, else "local".
 std::string communicator_name(const Recipe& recipe);
-std::string device_name(const Recipe& recipe);
+// "auto" made definite: "cuda" where there is a GPU, else "cpu"; why not cuda is a debug line.
+std::string device_name(const Recipe& recipe, Registry& registry);
 
 // Starts the communication thread with the recipe's communicator.
 std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, Registry& registry);
