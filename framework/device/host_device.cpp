@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/text.hpp"
+#include "ops/attributes.hpp"
 
 namespace lockstep {
 namespace {
@@ -46,7 +47,9 @@ void HostDevice::fill_zero(void* device, int64_t bytes, Stream*) {
   });
 }
 
-bool HostDevice::supports(std::string_view op, const Attributes&, DType dtype) const {
+bool HostDevice::supports(std::string_view op, const Attributes& attributes, DType dtype) const {
+  const bool batch_norm = op == "batch_norm" || op == "batch_norm_grad";
+  if (batch_norm && !attributes.empty() && attributes.as<BatchNormAttributes>().mask) return false;
   return kernels_.find(op) != nullptr && dtype != DType::f16 && dtype != DType::bf16;
 }
 

@@ -31,7 +31,8 @@ class HostDevice : public Device {
   void copy_to_host(void* host, const void* device, int64_t bytes, Stream* stream) override;
   void fill_zero(void* device, int64_t bytes, Stream* stream) override;
 
-  // Whether the table has the op. Pointwise ops that a plugin registers bring their loops and need
+  // Whether the table has the op. A batch norm's mask saves nothing here, so plans go without.
+  // Pointwise ops that a plugin registers bring their loops and need
   // no entry.
   bool supports(std::string_view op, const Attributes& attributes, DType dtype) const override;
   // The factory in the table, else the loops of a pointwise op, else Error{device}.
