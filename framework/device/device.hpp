@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/layout.hpp"
 #include "graph/graph.hpp"
 #include "graph/op.hpp"
@@ -90,7 +91,19 @@ struct LayoutChoice {
   std::vector<Layout> outputs;
 };
 
-// Ranges of the parameter arena that one copy of the optimizer updates, in elements.
+// There is no room for what was asked for.
+class OutOfMemory : public Error {
+ public:
+  OutOfMemory(std::string message, int64_t wanted)
+      : Error(Failure::device, std::move(message)), wanted_(wanted) {}
+  int64_t wanted() const { return wanted_; }  // bytes
+
+ private:
+  int64_t wanted_;
+};
+
+// Ranges of the parameter arena that one copy of the optimizer updates, in elements; a tensor each
+// where the optimizer needs norms.
 struct UpdateSegment {
   int64_t offset;
   int64_t count;
@@ -120,7 +133,7 @@ class Device {
   // What no other device of the cluster has, as a GPU's UUID; empty where sharing it is no mistake.
   virtual std::string unique_id() const { return {}; }
 
-  // --- memory: 64-byte aligned; failing throws Error{device} that says how much was wanted
+  // --- memory: 64-byte aligned; failing throws OutOfMemory, which says how much was wanted
   virtual void* allocate(int64_t bytes) = 0;
   virtual void release(void* memory) noexcept = 0;
   // Host memory from which copies are fastest (pinned where that means something).

@@ -1,6 +1,8 @@
 // The kernels that run once per step over whole arenas: the optimizer's update, the norm of the
 // gradients, sums of arenas.
 #include <array>
+#include <cmath>
+#include <optional>
 #include <vector>
 
 #include "device/host_device.hpp"
@@ -10,6 +12,72 @@ namespace {
 
 // Ranges of an arena that one thread works on begin at multiples of this many elements.
 constexpr int64_t kGrain = 4096;
+
+// Eight running sums, so that the processor need not wait for one addition after the other.
+double sum_of_squares(const float* x, int64_t count) {
+  std::array<double, 8> sums{};
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (int64_t k = 0; k < 8; ++k) {
+      const double value = x[i + k];
+      sums[static_cast<size_t>(k)] += value * value;
+    }
+  }
+  for (; i < count; ++i) sums[0] += static_cast<double>(x[i]) * x[i];
+  double sum = 0;
+  for (double part : sums) sum += part;
+  return sum;
+}
+
+// The norms of every segment: partial sums of fixed chunks, added in order, so that the result does
+// not depend on the number of threads.
+class SegmentNorms {
+ public:
+  explicit SegmentNorms(std::span<const UpdateSegment> segments) : norms_(segments.size()) {
+    for (size_t i = 0; i < segments.size(); ++i) {
+      for (int64_t at = 0; at < segments[i].count; at += kGrain) {
+        chunks_.push_back({i, segments[i].offset + at, std::min(kGrain, segments[i].count - at)});
+      }
+    }
+    partial_.resize(chunks_.size());
+  }
+
+  const std::vector<Norms>& compute(HostDevice& device, const float* w, const float* g,
+                                    float gradient_scale) {
+    device.parallel_for(static_cast<int64_t>(chunks_.size()), 1, [&](int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+        const Chunk& chunk = chunks_[i];
+        partial_[i] = {sum_of_squares(w + chunk.offset, chunk.count),
+                       sum_of_squares(g + chunk.offset, chunk.count)};
+      }
+    });
+    std::fill(norms_.begin(), norms_.end(), Norms{});
+    for (size_t i = 0; i < chunks_.size();) {
+      const size_t segment = chunks_[i].segment;
+      Squares sum{};
+      for (; i < chunks_.size() && chunks_[i].segment == segment; ++i) {
+        sum.weight += partial_[i].weight;
+        sum.gradient += partial_[i].gradient;
+      }
+      norms_[segment] = {static_cast<float>(std::sqrt(sum.weight)),
+                         static_cast<float>(std::sqrt(sum.gradient) * std::fabs(gradient_scale))};
+    }
+    return norms_;
+  }
+
+ private:
+  struct Chunk {
+    size_t segment;
+    int64_t offset;  // in the arena
+    int64_t count;
+  };
+  struct Squares {
+    double weight = 0, gradient = 0;
+  };
+  std::vector<Chunk> chunks_;  // of all segments, in order
+  std::vector<Squares> partial_;
+  std::vector<Norms> norms_;
+};
 
 // Walks the segments as if they lay end to end, so that threads get equal shares however the sizes
 // differ.
@@ -26,8 +94,14 @@ class UpdateKernel final : public Kernel {
       total_ += segment.count;
     }
     int slots = 0;
-    for (const UpdateGroup& group : groups_) slots = std::max(slots, group.optimizer->slots());
+    bool needs_norms = false;
+    for (const UpdateGroup& group : groups_) {
+      slots = std::max(slots, group.optimizer->slots());
+      needs_norms = needs_norms || group.optimizer->needs_norms();
+    }
     slots_.resize(static_cast<size_t>(slots));
+    norms_.resize(segments_.size());
+    if (needs_norms) segment_norms_.emplace(segments_);
   }
 
   void launch(const KernelArguments& arguments) override {
@@ -35,6 +109,7 @@ class UpdateKernel final : public Kernel {
     const StepInfo step = *input<StepInfo>(arguments, 1);
     float* w = output(arguments, 0);
     for (size_t k = 0; k < slots_.size(); ++k) slots_[k] = output(arguments, k + 1);
+    if (segment_norms_) norms_ = segment_norms_->compute(device_, w, g, step.gradient_scale);
     device_.parallel_for(total_, kGrain,
                          [&](int64_t begin, int64_t end) { update_range(step, w, g, begin, end); });
   }
@@ -52,7 +127,7 @@ class UpdateKernel final : public Kernel {
       group_step.lr *= group.lr_multiplier;
       const int64_t first = std::max(begin - starts_[i], int64_t{0});
       const int64_t last = std::min(end - starts_[i], segment.count);
-      group.optimizer->update(group_step, w, g, slots_.data(), segment.offset + first,
+      group.optimizer->update(group_step, norms_[i], w, g, slots_.data(), segment.offset + first,
                               segment.offset + last);
     }
   }
@@ -64,23 +139,9 @@ class UpdateKernel final : public Kernel {
   std::vector<int64_t> starts_;  // of each segment, were all laid end to end
   int64_t total_ = 0;
   std::vector<float*> slots_;
+  std::optional<SegmentNorms> segment_norms_;  // where the optimizer needs them
+  std::vector<Norms> norms_;                   // of each segment
 };
-
-// Eight running sums, so that the processor need not wait for one addition after the other.
-double sum_of_squares(const float* x, int64_t count) {
-  std::array<double, 8> sums{};
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    for (int64_t k = 0; k < 8; ++k) {
-      const double value = x[i + k];
-      sums[static_cast<size_t>(k)] += value * value;
-    }
-  }
-  for (; i < count; ++i) sums[0] += static_cast<double>(x[i]) * x[i];
-  double sum = 0;
-  for (double part : sums) sum += part;
-  return sum;
-}
 
 }  // namespace
 

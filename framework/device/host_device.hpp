@@ -30,12 +30,13 @@ class HostDevice : public Device {
   void copy_to_device(void* device, const void* host, int64_t bytes, Stream* stream) override;
   void copy_to_host(void* host, const void* device, int64_t bytes, Stream* stream) override;
   void fill_zero(void* device, int64_t bytes, Stream* stream) override;
+  int64_t free_bytes() const override;
 
-  // Whether the table has the op. A batch norm's mask saves nothing here, so plans go without.
-  // Pointwise ops that a plugin registers bring their loops and need
-  // no entry.
+  // Whether the table has the op, for every element type. A batch norm's mask saves nothing here,
+  // so plans go without. Pointwise ops that a plugin registers bring their loops and need no entry.
   bool supports(std::string_view op, const Attributes& attributes, DType dtype) const override;
-  // The factory in the table, else the loops of a pointwise op, else Error{device}.
+  // The factory in the table, else the loops of a pointwise op, else Error{device}. What is half
+  // goes through float32 (device/host_half.hpp) unless the kernel takes it as it is.
   std::unique_ptr<Kernel> prepare(const KernelRequest& request) override;
 
   std::unique_ptr<Kernel> prepare_update(const UpdateRequest& request) override;
@@ -72,9 +73,15 @@ class HostDevice : public Device {
   // A device with threads gives part p to its thread p.
   virtual void run_parts(int parts, PartTask task);
 
+  // Whether this op's factory makes kernels for half values themselves; here cast, reorder and
+  // reshape, which compute nothing.
+  virtual bool takes_half(const KernelRequest& request) const;
+
   HostKernelTable& kernels() { return kernels_; }
 
  private:
+  std::unique_ptr<Kernel> prepare_as_it_is(const KernelRequest& request);
+
   HostKernelTable kernels_;
 };
 
@@ -89,6 +96,7 @@ void add_channel_kernels(HostKernelTable&);     // concat, slice_channels, pad_c
 void add_loss_kernels(HostKernelTable&);        // softmax_cross_entropy, classification_metrics
 void add_statistics_kernels(HostKernelTable&);  // batch_statistics
 void add_reorder_kernels(HostKernelTable&);     // reorder
+void add_cast_kernels(HostKernelTable&);        // cast, in any layout
 void add_shared_kernels(HostKernelTable&);      // all of these
 
 // y = f(x) or dx = g(y, dy) with the loops of the op's definition, in any layout.

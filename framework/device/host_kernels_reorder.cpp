@@ -58,14 +58,19 @@ void reorder(const TensorType& source_type, const void* source, const TensorType
                 static_cast<size_t>((end - begin) * row_bytes));
     return;
   }
-  if (source_type.dtype == DType::u8) {
-    reorder_images(source_type, static_cast<const uint8_t*>(source), destination_type,
-                   static_cast<uint8_t*>(destination), begin, end);
-    return;
+  const auto as = [&]<class T>(T) {  // of this size; zero is zero in every type
+    reorder_images(source_type, static_cast<const T*>(source), destination_type,
+                   static_cast<T*>(destination), begin, end);
+  };
+  switch (size_of(source_type.dtype)) {
+    case 1:
+      return as(uint8_t{});
+    case 2:
+      return as(uint16_t{});
+    default:
+      LS_ASSERT(source_type.dtype == DType::f32);
+      return as(float{});
   }
-  LS_ASSERT(source_type.dtype == DType::f32);
-  reorder_images(source_type, static_cast<const float*>(source), destination_type,
-                 static_cast<float*>(destination), begin, end);
 }
 
 void zero_channel_padding(const TensorType& type, float* data) {

@@ -21,8 +21,8 @@ inline int64_t element_offset(const TensorType& type, int64_t n, int64_t c, int6
 }
 
 // Copies images [begin, end) of the batch into the layout of the destination, whose channel padding
-// becomes zero. Equal shapes; f32, or u8 on both sides. Tensors that are not four-dimensional are
-// plain on both sides, and rows are copied.
+// becomes zero. Equal shapes; f32, bf16, f16 or u8 on both sides. Tensors that are not
+// four-dimensional are plain on both sides, and rows are copied.
 void reorder(const TensorType& source_type, const void* source, const TensorType& destination_type,
              void* destination, int64_t begin, int64_t end);
 

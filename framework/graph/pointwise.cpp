@@ -10,7 +10,7 @@ OpDef pointwise_op(const std::string& name, const PointwiseLoops& loops, std::st
   op.help = std::move(help);
   op.infer = [](std::span<const TensorType> inputs, const Attributes&) {
     check_inputs(inputs, 1);
-    check_dtype(inputs[0], "x", DType::f32);
+    check_real(inputs[0], "x");
     return std::vector{inputs[0]};
   };
   op.gradient = [grad = name + "_grad"](const GradientContext& c) -> std::vector<Value> {
@@ -27,7 +27,7 @@ OpDef pointwise_grad_op(const std::string& name, const PointwiseLoops& loops) {
   op.help = "gradient of " + name;
   op.infer = [](std::span<const TensorType> inputs, const Attributes&) {
     check_inputs(inputs, 2);
-    check_dtype(inputs[0], "y", DType::f32);
+    check_real(inputs[0], "y");
     check_type(inputs[1], "dy", inputs[0]);
     return std::vector{inputs[0]};
   };

@@ -11,7 +11,7 @@ TensorType output_type(const TensorType& x, const AdaptivePoolAttributes& a) {
   check_rank(x, "x", 4);
   check_window(a.out, "out", 1);
   if (x.shape[2] < 1 || x.shape[3] < 1) fail_too_small(x.shape, "is empty");
-  return f32({x.shape[0], x.shape[1], a.out[0], a.out[1]});
+  return {x.dtype, {x.shape[0], x.shape[1], a.out[0], a.out[1]}};
 }
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
@@ -23,7 +23,7 @@ std::vector<TensorType> infer_grad(std::span<const TensorType> inputs,
                                    const Attributes& attributes) {
   const auto& a = attributes.as<AdaptivePoolAttributes>();
   check_inputs(inputs, 1);
-  const TensorType x = f32(check_stored_shape(a.input_shape, "input_shape"));
+  const TensorType x{inputs[0].dtype, check_stored_shape(a.input_shape, "input_shape")};
   check_type(inputs[0], "dy", output_type(x, a));
   return {x};
 }

@@ -7,9 +7,9 @@ namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes&) {
   check_inputs(inputs, 2);
-  check_dtype(inputs[0], "a", DType::f32);
+  check_real(inputs[0], "a");
   if (inputs[0] != inputs[1]) {
-    fail(Failure::usage, "a is ", inputs[0], " and b ", inputs[1], "; expected equal shapes");
+    fail(Failure::usage, "a is ", inputs[0], " and b ", inputs[1], "; expected equal types");
   }
   return {inputs[0]};
 }

@@ -1,12 +1,19 @@
 // The attributes of the framework's ops, and what each op computes: the contract between ops and
 // devices' kernels.
 //
-// Images are (N, C, H, W). `f32` unless said otherwise. "[b]" is an optional input, present as the
-// attribute says.
+// Images are (N, C, H, W). "[b]" is an optional input, present as the attribute says.
+//
+// Element types are f32 unless said otherwise. With mixed precision the following are `half`, that
+// is bf16 or f16, all of one node alike: x, y, residual, and the results and gradients of ops that
+// go from x to y (dx, dy, d_residual); w and dw of conv2d, linear and their gradients. Always f32:
+// biases, the parameters and moments of batch norms, their gradients, w of the two ..._inference
+// ops (for kernels to fold and round), and everything of the loss. Kernels compute in f32 or wider
+// and round a result once.
 //
 // clang-format off
 //   op                      inputs -> outputs
-//   normalize               image u8 -> y = (image / 255 - mean[c]) / std[c]
+//   cast                    x (any shape; f32, bf16 or f16) -> x in the type of the attribute, rounded to even
+//   normalize               image u8 -> y = (image / 255 - mean[c]) / std[c], in the type of the attribute
 //   conv2d                  x, w (O, C/groups, kh, kw), [b (O)] -> y
 //   conv2d_grad_input       dy, w -> dx
 //   conv2d_grad_weight      x, dy -> dw, [db]
@@ -67,9 +74,20 @@
 
 namespace lockstep {
 
+template <>
+struct EnumNames<DType> {
+  static constexpr std::pair<DType, std::string_view> values[] = {
+      {DType::f32, "f32"}, {DType::bf16, "bf16"}, {DType::f16, "f16"}};
+};
+
+struct CastAttributes {
+  DType dtype = DType::f32;  // of the result: f32, bf16 or f16
+};
+
 struct NormalizeAttributes {
   std::vector<double> mean = {};
   std::vector<double> std = {};
+  DType dtype = DType::f32;  // of the result
 };
 
 // {height, width}. PyTorch's torch.nn.Conv2d; cross-correlation, zero padding.
@@ -153,6 +171,7 @@ struct ReorderAttributes {
   int layout = 0;  // static_cast<int>(Layout) of the result
 };
 
+void describe(Options<CastAttributes>&);
 void describe(Options<NormalizeAttributes>&);
 void describe(Options<Conv2dAttributes>&);
 void describe(Options<LinearAttributes>&);

@@ -10,7 +10,7 @@ namespace {
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
   check_inputs(inputs, 1);
   check_rank(inputs[0], "x", 4);
-  return {f32(pooled_shape(inputs[0].shape, attributes.as<PoolAttributes>()))};
+  return {{inputs[0].dtype, pooled_shape(inputs[0].shape, attributes.as<PoolAttributes>())}};
 }
 
 std::vector<TensorType> infer_grad(std::span<const TensorType> inputs,
@@ -18,8 +18,9 @@ std::vector<TensorType> infer_grad(std::span<const TensorType> inputs,
   const auto& a = attributes.as<PoolAttributes>();
   check_inputs(inputs, 1);
   const Shape x = check_stored_shape(a.input_shape, "input_shape");
-  check_type(inputs[0], "dy", f32(pooled_shape(x, a)));
-  return {f32(x)};
+  check_real(inputs[0], "dy");
+  check_type(inputs[0], "dy", {inputs[0].dtype, pooled_shape(x, a)});
+  return {{inputs[0].dtype, x}};
 }
 
 std::vector<Value> gradient(const GradientContext& c) {

@@ -10,6 +10,7 @@ namespace {
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
   const int64_t count = attributes.as<BatchStatisticsAttributes>().count;
   check_inputs(inputs, count == 0 ? 4 : 3);
+  check_dtype(inputs[0], "mean", DType::f32);
   check_rank(inputs[0], "mean", 1);
   check_type(inputs[1], "variance", inputs[0]);
   check_type(inputs[2], "fraction", f32({}));

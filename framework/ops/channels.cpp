@@ -17,7 +17,7 @@ std::vector<TensorType> infer_slice(std::span<const TensorType> inputs,
          "; expected at least one channel, all of x");
   }
   y[1] = a.count;
-  return {f32(y)};
+  return {{inputs[0].dtype, y}};
 }
 
 std::vector<TensorType> infer_pad(std::span<const TensorType> inputs,
@@ -30,7 +30,7 @@ std::vector<TensorType> infer_pad(std::span<const TensorType> inputs,
   }
   Shape y = inputs[0].shape;
   y[1] += a.begin + a.count;
-  return {f32(y)};
+  return {{inputs[0].dtype, y}};
 }
 
 std::vector<Value> gradient_of_slice(const GradientContext& c) {

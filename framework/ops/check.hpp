@@ -25,8 +25,15 @@ inline void check_dtype(const TensorType& type, std::string_view what, DType dty
   fail(Failure::usage, what, " is ", type, "; expected ", name(dtype));
 }
 
+// What activations may be: f32 or, where precision is mixed, one of the half types.
+inline void check_real(const TensorType& type, std::string_view what) {
+  if (type.dtype == DType::f32 || is_half(type.dtype)) return;
+  fail(Failure::usage, what, " is ", type, "; expected f32, bf16 or f16");
+}
+
+// An activation of this rank.
 inline void check_rank(const TensorType& type, std::string_view what, int rank) {
-  check_dtype(type, what, DType::f32);
+  check_real(type, what);
   if (type.shape.rank() == rank) return;
   constexpr std::string_view kForms[] = {"()",        "(C)",          "(N, K)",
                                          "(N, C, H)", "(N, C, H, W)", "(N, C, D, H, W)"};

@@ -7,6 +7,7 @@ namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes&) {
   check_inputs(inputs, 4);
+  check_dtype(inputs[0], "logits", DType::f32);
   check_rank(inputs[0], "logits", 2);
   const int64_t samples = inputs[0].shape[0];
   check_type(inputs[1], "labels", {DType::i32, {samples}});

@@ -13,13 +13,14 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
   for (size_t i = 1; i < inputs.size(); ++i) {
     check_rank(inputs[i], lockstep::concat('x', i), 4);
     const Shape& x = inputs[i].shape;
-    if (x[0] != y[0] || x[2] != y[2] || x[3] != y[3]) {
+    const bool same = inputs[i].dtype == inputs[0].dtype;
+    if (!same || x[0] != y[0] || x[2] != y[2] || x[3] != y[3]) {
       fail(Failure::usage, "x0 is ", inputs[0], " and x", i, ' ', inputs[i],
            "; expected values that differ in their channels alone");
     }
     y[1] += x[1];
   }
-  return {f32(y)};
+  return {{inputs[0].dtype, y}};
 }
 
 std::vector<Value> gradient(const GradientContext& c) {

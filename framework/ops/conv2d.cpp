@@ -9,7 +9,8 @@ namespace lockstep {
 
 TensorType conv2d_output_type(const TensorType& x, const TensorType& w, const Conv2dAttributes& a) {
   check_rank(x, "x", 4);
-  if (w.dtype != DType::f32 || w.shape.rank() != 4) {
+  check_real(w, "w");
+  if (w.shape.rank() != 4) {
     fail(Failure::usage, "w is ", w, "; expected (O, C / groups, kh, kw)");
   }
   const int64_t channels = x.shape[1];
@@ -23,12 +24,12 @@ TensorType conv2d_output_type(const TensorType& x, const TensorType& w, const Co
     fail(Failure::usage, "x is ", x, " and w ", w, "; expected ", channels / a.groups,
          " channels in w, those of x over groups");
   }
-  return f32(windowed_shape(x.shape, out,
-                            {.kernel = {static_cast<int>(w.shape[2]), static_cast<int>(w.shape[3])},
-                             .stride = a.stride,
-                             .padding = a.padding,
-                             .dilation = a.dilation,
-                             .ceil_mode = false}));
+  const Window window{.kernel = {static_cast<int>(w.shape[2]), static_cast<int>(w.shape[3])},
+                      .stride = a.stride,
+                      .padding = a.padding,
+                      .dilation = a.dilation,
+                      .ceil_mode = false};
+  return {x.dtype, windowed_shape(x.shape, out, window)};
 }
 
 int64_t conv2d_multiply_adds(const Shape& y, const Shape& w) {
@@ -41,6 +42,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
   const auto& a = attributes.as<Conv2dAttributes>();
   check_inputs(inputs, a.bias ? 3 : 2);
   const TensorType y = conv2d_output_type(inputs[0], inputs[1], a);
+  check_dtype(inputs[1], "w", y.dtype);
   if (a.bias) check_type(inputs[2], "b", f32({y.shape[1]}));
   return {y};
 }
@@ -49,8 +51,9 @@ std::vector<TensorType> infer_grad_input(std::span<const TensorType> inputs,
                                          const Attributes& attributes) {
   const auto& a = attributes.as<Conv2dAttributes>();
   check_inputs(inputs, 2);
-  const TensorType x = f32(check_stored_shape(a.input_shape, "input_shape"));
+  const TensorType x{inputs[0].dtype, check_stored_shape(a.input_shape, "input_shape")};
   check_type(inputs[0], "dy", conv2d_output_type(x, inputs[1], a));
+  check_dtype(inputs[1], "w", x.dtype);
   return {x};
 }
 
@@ -58,7 +61,7 @@ std::vector<TensorType> infer_grad_weight(std::span<const TensorType> inputs,
                                           const Attributes& attributes) {
   const auto& a = attributes.as<Conv2dAttributes>();
   check_inputs(inputs, 2);
-  const TensorType w = f32(check_stored_shape(a.weight_shape, "weight_shape"));
+  const TensorType w{inputs[0].dtype, check_stored_shape(a.weight_shape, "weight_shape")};
   check_type(inputs[1], "dy", conv2d_output_type(inputs[0], w, a));
   std::vector<TensorType> outputs{w};
   if (a.bias) outputs.push_back(f32({w.shape[0]}));

@@ -12,6 +12,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
   const auto& a = attributes.as<Conv2dAttributes>();
   check_inputs(inputs, 2u + (a.residual ? 1 : 0) + (a.bias ? 1 : 0) + (a.batch_norm ? 4 : 0));
   const TensorType y = conv2d_output_type(inputs[0], inputs[1], a);
+  check_dtype(inputs[1], "w", DType::f32);
   const TensorType per_channel = f32({y.shape[1]});
   size_t next = 2;
   if (a.residual) check_type(inputs[next++], "residual", y);

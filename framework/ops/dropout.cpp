@@ -11,7 +11,7 @@ namespace {
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
   const auto& a = attributes.as<DropoutAttributes>();
   check_inputs(inputs, 3);
-  check_dtype(inputs[0], "x", DType::f32);
+  check_real(inputs[0], "x");
   if (inputs[0].shape.rank() < 1) fail(Failure::usage, "x is a scalar; expected (N, …)");
   check_type(inputs[1], "random_key", {DType::i64, {2}});
   check_type(inputs[2], "indices", {DType::i64, {inputs[0].shape[0]}});

@@ -6,7 +6,9 @@
 namespace lockstep {
 namespace {
 
-std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
+// Of linear in x's type and, for evaluation, of linear_inference, whose weight stays a parameter.
+std::vector<TensorType> infer_with_weight(std::span<const TensorType> inputs,
+                                          const Attributes& attributes, DType weight) {
   const bool bias = attributes.as<LinearAttributes>().bias;
   check_inputs(inputs, bias ? 3 : 2);
   check_rank(inputs[0], "x", 2);
@@ -16,8 +18,19 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     fail(Failure::usage, "x is ", inputs[0], " and w ", inputs[1],
          "; expected (N, K) and (O, K) with O and K at least 1");
   }
+  check_dtype(inputs[1], "w", weight);
   if (bias) check_type(inputs[2], "b", f32({w[0]}));
-  return {f32({x[0], w[0]})};
+  return {{inputs[0].dtype, {x[0], w[0]}}};
+}
+
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
+  const DType type = inputs.empty() ? DType::f32 : inputs[0].dtype;
+  return infer_with_weight(inputs, attributes, type);
+}
+
+std::vector<TensorType> infer_inference(std::span<const TensorType> inputs,
+                                        const Attributes& attributes) {
+  return infer_with_weight(inputs, attributes, DType::f32);
 }
 
 std::vector<TensorType> infer_grad_input(std::span<const TensorType> inputs, const Attributes&) {
@@ -25,8 +38,8 @@ std::vector<TensorType> infer_grad_input(std::span<const TensorType> inputs, con
   check_rank(inputs[0], "dy", 2);
   check_rank(inputs[1], "w", 2);
   const Shape &dy = inputs[0].shape, &w = inputs[1].shape;
-  check_type(inputs[0], "dy", f32({dy[0], w[0]}));
-  return {f32({dy[0], w[1]})};
+  check_type(inputs[0], "dy", {inputs[1].dtype, {dy[0], w[0]}});
+  return {{inputs[0].dtype, {dy[0], w[1]}}};
 }
 
 std::vector<TensorType> infer_grad_weight(std::span<const TensorType> inputs,
@@ -35,8 +48,8 @@ std::vector<TensorType> infer_grad_weight(std::span<const TensorType> inputs,
   check_rank(inputs[0], "x", 2);
   check_rank(inputs[1], "dy", 2);
   const Shape &x = inputs[0].shape, &dy = inputs[1].shape;
-  check_type(inputs[1], "dy", f32({x[0], dy[1]}));
-  std::vector<TensorType> outputs{f32({dy[1], x[1]})};
+  check_type(inputs[1], "dy", {inputs[0].dtype, {x[0], dy[1]}});
+  std::vector<TensorType> outputs{{inputs[0].dtype, {dy[1], x[1]}}};
   if (attributes.as<LinearAttributes>().bias) outputs.push_back(f32({dy[1]}));
   return outputs;
 }
@@ -77,7 +90,7 @@ void add_linear(OpRegistry& ops) {
   // Made by passes/fold_batch_norm.cpp.
   ops.add({.name = "linear_inference",
            .help = "fully connected layer with ReLU, for evaluation",
-           .infer = infer,
+           .infer = infer_inference,
            .multiply_adds = [](Types in, const TensorType& y, const Attributes&) {
              return y.shape.numel() * in[0].shape[1];
            }});

@@ -17,7 +17,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     fail(Failure::usage, "kernel is ", a.kernel[0], " x ", a.kernel[1],
          "; expected at most 256 elements, for the index is a byte");
   }
-  return {f32(y), {DType::u8, y}};
+  return {{inputs[0].dtype, y}, {DType::u8, y}};
 }
 
 std::vector<TensorType> infer_grad(std::span<const TensorType> inputs,
@@ -26,9 +26,10 @@ std::vector<TensorType> infer_grad(std::span<const TensorType> inputs,
   check_inputs(inputs, 2);
   const Shape x = check_stored_shape(a.input_shape, "input_shape");
   const Shape y = pooled_shape(x, a);
-  check_type(inputs[0], "dy", f32(y));
+  check_real(inputs[0], "dy");
+  check_type(inputs[0], "dy", {inputs[0].dtype, y});
   check_type(inputs[1], "index", {DType::u8, y});
-  return {f32(x)};
+  return {{inputs[0].dtype, x}};
 }
 
 std::vector<Value> gradient(const GradientContext& c) {

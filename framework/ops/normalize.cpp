@@ -23,7 +23,9 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
       fail(Failure::usage, "std holds ", deviation, "; expected numbers above 0");
     }
   }
-  return {f32(image.shape)};
+  const TensorType y{a.dtype, image.shape};
+  check_real(y, "y");
+  return {y};
 }
 
 }  // namespace
@@ -31,6 +33,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
 void describe(Options<NormalizeAttributes>& o) {
   o("mean", &NormalizeAttributes::mean, "per channel, of values in [0, 1]");
   o("std", &NormalizeAttributes::std, "per channel", positive());
+  o("dtype", &NormalizeAttributes::dtype, "of the result");
 }
 
 void add_normalize(OpRegistry& ops) {

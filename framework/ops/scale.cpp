@@ -8,7 +8,7 @@ namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes&) {
   check_inputs(inputs, 1);
-  check_dtype(inputs[0], "x", DType::f32);
+  check_real(inputs[0], "x");
   return {inputs[0]};
 }
 

@@ -8,6 +8,7 @@ namespace lockstep {
 namespace {
 
 void check_samples(std::span<const TensorType> inputs, std::string_view what) {
+  check_dtype(inputs[0], what, DType::f32);
   check_rank(inputs[0], what, 2);
   const int64_t samples = inputs[0].shape[0];
   if (inputs[0].shape[1] < 1) {

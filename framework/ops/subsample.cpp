@@ -12,7 +12,7 @@ TensorType output_type(const TensorType& x, int stride) {
   Shape y = x.shape;
   y[2] = (y[2] + stride - 1) / stride;
   y[3] = (y[3] + stride - 1) / stride;
-  return f32(y);
+  return {x.dtype, y};
 }
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
@@ -24,7 +24,7 @@ std::vector<TensorType> infer_grad(std::span<const TensorType> inputs,
                                    const Attributes& attributes) {
   const auto& a = attributes.as<SubsampleAttributes>();
   check_inputs(inputs, 1);
-  const TensorType x = f32(check_stored_shape(a.input_shape, "input_shape"));
+  const TensorType x{inputs[0].dtype, check_stored_shape(a.input_shape, "input_shape")};
   check_type(inputs[0], "dy", output_type(x, a.stride));
   return {x};
 }

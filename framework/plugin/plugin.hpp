@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/clones.hpp"
 #include "data/dataset.hpp"
 #include "graph/nn.hpp"
 #include "ops/attributes.hpp"
@@ -17,32 +18,24 @@
 #include "plugin/abi_id.h"  // generated: LOCKSTEP_ABI_ID
 #include "plugin/registry.hpp"
 
-// Loops over arrays are compiled for several instruction sets and chosen when the program runs.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define LOCKSTEP_CLONES \
-  __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define LOCKSTEP_CLONES
-#endif
-
 namespace lockstep {
 namespace detail {
 
 template <class F>
-LOCKSTEP_CLONES void update_loop(const F& functor, StepInfo step, float* w, const float* g,
-                                 float* const* slots, int64_t begin, int64_t end) {
+LOCKSTEP_CLONES void update_loop(const F& functor, StepInfo step, Norms norms, float* w,
+                                 const float* g, float* const* slots, int64_t begin, int64_t end) {
   const F f = functor;
   if constexpr (F::slots == 0) {
     for (int64_t i = begin; i < end; ++i)
-      f(step, w[i], g[i] * step.gradient_scale, Slots<0>{slots, i});
+      update_element(f, step, norms, w[i], g[i] * step.gradient_scale, Slots<0>{slots, i});
   } else {
     std::array<float*, F::slots>
         arrays;  // a local copy, so that the compiler need not expect it to change
     for (int k = 0; k < F::slots; ++k) arrays[k] = slots[k];
 #pragma GCC ivdep
     for (int64_t i = begin; i < end; ++i) {
-      f(step, w[i], g[i] * step.gradient_scale, Slots<F::slots>{arrays.data(), i});
+      update_element(f, step, norms, w[i], g[i] * step.gradient_scale,
+                     Slots<F::slots>{arrays.data(), i});
     }
   }
 }
@@ -76,9 +69,10 @@ class FunctorOptimizer final : public Optimizer {
     }
     return names;
   }
-  void update(StepInfo step, float* w, const float* g, float* const* slots, int64_t begin,
-              int64_t end) const override {
-    update_loop(functor_, step, w, g, slots, begin, end);
+  bool needs_norms() const override { return needs_norms_of<F>(); }
+  void update(StepInfo step, Norms norms, float* w, const float* g, float* const* slots,
+              int64_t begin, int64_t end) const override {
+    update_loop(functor_, step, norms, w, g, slots, begin, end);
   }
   std::shared_ptr<const Optimizer> with(const Setting::Table& options) const override {
     F functor = functor_;

@@ -15,7 +15,7 @@ struct ScheduleSettings {
   double step_epochs = 30;         // step: multiply by gamma every so many epochs
   std::vector<double> milestones;  // multi_step: multiply by gamma after these epochs
   double gamma = 0.1;
-  double final_lr = 0;  // cosine and one_cycle: where the rate ends
+  double final_lr = 0;  // cosine, one_cycle and polynomial: where the rate ends
 };
 void describe(Options<ScheduleSettings>&);
 

@@ -8,11 +8,13 @@ namespace lockstep {
 namespace {
 
 constexpr const char* kDecay = "weight_decay";
+constexpr const char* kAdaptive = "adaptive";
 
 // What the recipe asks for a parameter, relative to the section's own values.
 struct Multipliers {
   double lr = 1;
   double weight_decay = 1;
+  bool adaptive = true;
   friend bool operator==(const Multipliers&, const Multipliers&) = default;
 };
 
@@ -22,17 +24,22 @@ Multipliers multipliers_of(const ParameterSlot& parameter, const OptimizerSectio
       [&](const OptimizerGroup& g) { return NamePatterns(g.parameters).covers(parameter.name); });
   Multipliers result;
   if (group != section.groups.end()) {
-    result = {group->lr_multiplier, group->weight_decay_multiplier};
+    result.lr = group->lr_multiplier;
+    result.weight_decay = group->weight_decay_multiplier;
   }
   const bool is_weight = parameter.attributes.kind == ParameterKind::weight;
-  if (!section.decay_norm_and_bias && !is_weight) result.weight_decay = 0;
+  if (!section.decay_norm_and_bias && !is_weight) {
+    result.weight_decay = 0;
+    result.adaptive = false;
+  }
   return result;
 }
 
-// The optimizer's weight_decay; nothing where it has none.
-const double* find_decay(const Setting::Table& options) {
+// An option of the optimizer; null where it has none of this name.
+template <class T>
+const T* find_option(const Setting::Table& options, std::string_view key) {
   for (const Setting::Entry& entry : options) {
-    if (entry.key == kDecay) return std::get_if<double>(&entry.value.value);
+    if (entry.key == key) return std::get_if<T>(&entry.value.value);
   }
   return nullptr;
 }
@@ -43,16 +50,18 @@ class Groups {
 
   int32_t find_or_add(Multipliers wanted) {
     const Setting::Table options = optimizer_->options();
-    const double* decay = find_decay(options);
+    const double* decay = find_option<double>(options, kDecay);
     if (decay == nullptr) wanted.weight_decay = 1;
+    if (find_option<bool>(options, kAdaptive) == nullptr) wanted.adaptive = true;
     const auto known = std::find(multipliers_.begin(), multipliers_.end(), wanted);
     if (known != multipliers_.end()) return static_cast<int32_t>(known - multipliers_.begin());
     multipliers_.push_back(wanted);
     groups_.push_back({.optimizer = optimizer_, .lr_multiplier = static_cast<float>(wanted.lr)});
-    if (wanted.weight_decay != 1) {
-      const Setting product{*decay * wanted.weight_decay, {}};
-      groups_.back().optimizer = optimizer_->with({{kDecay, {}, product}});
-    }
+    Setting::Table changed;
+    if (wanted.weight_decay != 1)
+      changed.push_back({kDecay, {}, {*decay * wanted.weight_decay, {}}});
+    if (!wanted.adaptive) changed.push_back({kAdaptive, {}, {false, {}}});
+    if (!changed.empty()) groups_.back().optimizer = optimizer_->with(changed);
     return static_cast<int32_t>(groups_.size()) - 1;
   }
 
@@ -76,7 +85,8 @@ UpdatePlan plan_update(const ParameterLayout& layout, const OptimizerSection& se
   for (const ParameterSlot& parameter : layout.parameters) {
     if (!parameter.trainable) continue;
     const int32_t group = groups.find_or_add(multipliers_of(parameter, section));
-    if (!plan.segments.empty() && plan.segments.back().group == group) {
+    const bool extends = !plan.segments.empty() && plan.segments.back().group == group;
+    if (extends && !optimizer->needs_norms()) {
       // Trainable parameters follow each other in the arena; the padding between two is zeros that
       // stay so.
       UpdateSegment& last = plan.segments.back();

@@ -6,8 +6,9 @@
 #include <set>
 
 #include "ops/attributes.hpp"
-#include "support/op_cases.hpp"
-#include "support/op_runner.hpp"
+#include "selftest/op_cases.hpp"
+#include "selftest/op_runner.hpp"
+#include "support/test_devices.hpp"
 
 namespace lockstep::test {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/dataset.hpp"
-#include "support/golden_values.hpp"
+#include "selftest/golden_values.hpp"
 
 namespace lockstep::testing {
 
@@ -64,7 +64,7 @@ inline Image generated_picture(int channels, int height, int width) {
   image.resize(channels, height, width);
   const std::string name = concat("picture ", height, "x", width);
   for (int64_t i = 0; i < image.bytes(); ++i)
-    image.data()[i] = static_cast<uint8_t>(test::golden_hash(name, static_cast<uint64_t>(i)));
+    image.data()[i] = static_cast<uint8_t>(golden_hash(name, static_cast<uint64_t>(i)));
   return image;
 }
 

@@ -10,8 +10,9 @@
 #include "device/dropout_mask.hpp"
 #include "device/host_reorder.hpp"
 #include "plugin/plugin.hpp"
-#include "support/golden_values.hpp"
-#include "support/op_runner.hpp"
+#include "selftest/golden_values.hpp"
+#include "selftest/op_runner.hpp"
+#include "support/test_devices.hpp"
 
 namespace lockstep::test {
 namespace {

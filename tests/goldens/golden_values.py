@@ -1,6 +1,6 @@
 """Numbers for weights and inputs that C++ and Python make alike, exactly.
 
-The twin is tests/support/golden_values.hpp.
+The twin is framework/selftest/golden_values.hpp.
 """
 
 import numpy

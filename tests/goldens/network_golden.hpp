@@ -9,7 +9,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "support/golden_values.hpp"
+#include "selftest/golden_values.hpp"
 #include "support/sketch.hpp"
 #include "support/training_rig.hpp"
 
@@ -120,7 +120,7 @@ inline void fill_parameters(TrainingRig& rig) {
     const auto scale = static_cast<float>(std::sqrt(6.0 / static_cast<double>(fan_in)));
     std::vector<float> values(static_cast<size_t>(slot.count));
     for (size_t i = 0; i < values.size(); ++i) {
-      const float value = test::golden_value(slot.name, i);
+      const float value = golden_value(slot.name, i);
       if (slot.shape.rank() > 1) {
         values[i] = value * scale;
       } else {
@@ -137,7 +137,7 @@ inline void fill_buffers(TrainingRig& rig) {
     const float center = slot.name.ends_with("running_var") ? 1.0f : 0.0f;
     std::vector<float> values(static_cast<size_t>(slot.count));
     for (size_t i = 0; i < values.size(); ++i) {
-      values[i] = test::golden_value(slot.name, i) * 0.125f + center;
+      values[i] = golden_value(slot.name, i) * 0.125f + center;
     }
     rig.state.write(rig.state.buffers, slot.offset, values);
   }
@@ -146,11 +146,10 @@ inline void fill_buffers(TrainingRig& rig) {
 inline HostSamples make_samples(std::string_view name, const Network& network) {
   HostSamples samples{network.image, {}, {}, {}, {}};
   for (int64_t i = 0; i < network.batch * network.image.numel(); ++i) {
-    samples.images.push_back(
-        static_cast<uint8_t>(test::golden_hash(name, static_cast<uint64_t>(i))));
+    samples.images.push_back(static_cast<uint8_t>(golden_hash(name, static_cast<uint64_t>(i))));
   }
   for (int64_t i = 0; i < network.batch; ++i) {
-    const uint32_t hash = test::golden_hash("labels", static_cast<uint64_t>(i));
+    const uint32_t hash = golden_hash("labels", static_cast<uint64_t>(i));
     samples.labels.push_back(static_cast<int32_t>(hash % kGoldenClasses));
     samples.weights.push_back(1);
     samples.indices.push_back(i);

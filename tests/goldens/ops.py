@@ -1,4 +1,4 @@
-"""Makes ops.tsv: what PyTorch computes in float64 for the cases of tests/conformance/cases.txt.
+"""Makes ops.tsv: what PyTorch computes in float64 for the cases of framework/selftest/cases.txt.
 
     python3 tests/goldens/ops.py > tests/goldens/ops.tsv       (with a Python that has torch)
 
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from golden_values import golden_hash, golden_values
 
 torch.set_default_dtype(torch.float64)
-CASES = pathlib.Path(__file__).parent.parent / "conformance" / "cases.txt"
+CASES = pathlib.Path(__file__).parents[2] / "framework" / "selftest" / "cases.txt"
 
 
 def fill(kind, key, shape, classes):

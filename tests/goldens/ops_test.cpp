@@ -6,9 +6,10 @@
 #include <fstream>
 #include <sstream>
 
-#include "support/golden_values.hpp"
-#include "support/op_cases.hpp"
-#include "support/op_runner.hpp"
+#include "selftest/golden_values.hpp"
+#include "selftest/op_cases.hpp"
+#include "selftest/op_runner.hpp"
+#include "support/test_devices.hpp"
 
 namespace lockstep::test {
 namespace {

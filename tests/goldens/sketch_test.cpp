@@ -16,7 +16,7 @@ using Tensor = std::vector<float>;
 
 Tensor make_tensor(std::string_view name, size_t count) {
   Tensor tensor(count);
-  for (size_t i = 0; i < count; ++i) tensor[i] = test::golden_value(name, i);
+  for (size_t i = 0; i < count; ++i) tensor[i] = golden_value(name, i);
   return tensor;
 }
 

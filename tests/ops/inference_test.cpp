@@ -235,7 +235,7 @@ std::vector<Refused> refused() {
       {"all_reduce", {}, {i32({2})}, "expected f32"},
       {"sigmoid", {}, {u8({3})}, "x is u8(3); expected f32"},
       {"sigmoid_grad", {}, {x, c}, "dy is"},
-      {"add", {}, {x, f32({2, 6, 9, 9})}, "expected equal shapes"},
+      {"add", {}, {x, f32({2, 6, 9, 9})}, "expected equal types"},
       {"scale", with(ScaleAttributes{2}), {f64({})}, "expected f32"},
       {"concat", {}, {}, "expected at least one"},
       {"concat", {}, {x, f32({2, 6, 9, 9})}, "differ in their channels alone"},

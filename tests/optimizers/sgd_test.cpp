@@ -24,7 +24,7 @@ float after_two_steps(const Optimizer& optimizer) {
   float* slots[] = {&velocity};
   const float gradients[] = {1, -0.5};
   for (int64_t step = 0; step < 2; ++step) {
-    optimizer.update({.lr = 0.1f, .gradient_scale = 2, .step = step + 1}, &w, &gradients[step],
+    optimizer.update({.lr = 0.1f, .gradient_scale = 2, .step = step + 1}, {}, &w, &gradients[step],
                      slots, 0, 1);
   }
   return w;
@@ -46,7 +46,7 @@ TEST(SgdTest, HasOneSlotNamedVelocity) {
 TEST(SgdTest, UpdatesOnlyItsRange) {
   float w[] = {1, 1, 1}, g[] = {1, 1, 1}, velocity[] = {0, 0, 0};
   float* slots[] = {velocity};
-  sgd({})->update({.lr = 0.5f, .gradient_scale = 1, .step = 1}, w, g, slots, 1, 2);
+  sgd({})->update({.lr = 0.5f, .gradient_scale = 1, .step = 1}, {}, w, g, slots, 1, 2);
   EXPECT_EQ(w[0], 1);
   EXPECT_EQ(w[1], 0.5f);
   EXPECT_EQ(w[2], 1);

@@ -39,9 +39,17 @@ TEST(ScheduleTest, CosineBeginsAfterWarmUpAndEndsAtTheFinalRate) {
   expect_near(rates("cosine", {}, {0, 30, 90}), {1, 0.75, 0});
 }
 
-TEST(ScheduleTest, CosineStaysAtThePeakWhereWarmUpIsAllThereIs) {
+TEST(ScheduleTest, TheRateStaysAtThePeakWhereWarmUpIsAllThereIs) {
   expect_near(rates("cosine", {.warmup_epochs = 90, .milestones = {}}, {0, 90, 91}), {1, 1, 1});
+  expect_near(rates("polynomial", {.warmup_epochs = 90, .milestones = {}}, {0, 90, 91}), {1, 1, 1});
   expect_near(rates("one_cycle", {.warmup_epochs = 90, .milestones = {}}, {0, 90, 91}), {1, 1, 1});
+}
+
+TEST(ScheduleTest, PolynomialIsAPowerOfWhatIsLeftAfterWarmUp) {
+  const ScheduleSettings settings{.warmup_epochs = 10, .milestones = {}, .final_lr = 0.2};
+  expect_near(rates("polynomial", settings, {10, 50, 90, 95}), {1, 0.4, 0.2, 0.2});
+  const Setting::Table straight{{"power", "test", {1.0, "test"}}};
+  expect_near(rates("polynomial", {}, {0, 30, 90}, straight), {1, 2.0 / 3, 0});
 }
 
 TEST(ScheduleTest, OneCycleRisesToThePeakAndFalls) {

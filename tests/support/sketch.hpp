@@ -16,7 +16,7 @@
 #include <cmath>
 #include <span>
 
-#include "support/golden_values.hpp"
+#include "selftest/golden_values.hpp"
 
 namespace lockstep::testing {
 
@@ -30,7 +30,7 @@ struct Sketch {
     for (size_t i = 0; i < tensor.size(); ++i) {
       const double value = tensor[i];
       sketch.norm += value * value;
-      sketch.sums[i % kSums] += (test::golden_hash("sketch", i) & 1) != 0 ? -value : value;
+      sketch.sums[i % kSums] += (golden_hash("sketch", i) & 1) != 0 ? -value : value;
     }
     sketch.norm = std::sqrt(sketch.norm);
     return sketch;

@@ -92,6 +92,25 @@ TEST_F(RanksTest, UnevenSlicesAndAccumulationEqualOneRank) {
   }
 }
 
+// LARS sees whole tensors, whatever the rank's share of the step.
+TEST_F(RanksTest, LarsOfTwoRanksEqualsOneAndResumesBitForBit) {
+  const std::string lars =
+      "train tiny.toml --set optimizer.name=lars --set optimizer.momentum=0.9 "
+      "--set optimizer.eta=0.02 --set optimizer.lr=0.5 --set optimizer.decay_norm_and_bias=false ";
+  ASSERT_EQ(on_ranks(1, lars + "--output one").exit_code, 0);
+  const MpiRun two = on_ranks(2, lars + "--output two");
+  ASSERT_EQ(two.exit_code, 0) << two.output;
+  const std::vector<double> expected = losses("one"), found = losses("two");
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-4);
+  EXPECT_LT(expected.back(), 0.9 * expected.front()) << "it does not train";
+
+  ASSERT_EQ(on_ranks(2, lars + "--output run --set train.max_steps=8").exit_code, 0);
+  ASSERT_EQ(on_ranks(2, lars + "--output run --resume").exit_code, 0);
+  EXPECT_EQ(losses("run"), losses("two"));
+  expect_equal_state(checkpoint("run"), checkpoint("two"));
+}
+
 TEST_F(RanksTest, ALastStepWithFewerSamplesThanRanksStillWorks) {
   const MpiRun run = on_ranks(3, "train tiny.toml --output run --set data.train_size=17");
   ASSERT_EQ(run.exit_code, 0) << run.output;

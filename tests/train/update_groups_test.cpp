@@ -46,7 +46,7 @@ class UpdateGroupsTest : public ::testing::Test {
     const float g = 0;
     float velocity = 0;
     float* slots[] = {&velocity};
-    group.optimizer->update({.lr = 1}, &w, &g, slots, 0, 1);
+    group.optimizer->update({.lr = 1}, {}, &w, &g, slots, 0, 1);
     return w;
   }
 

@@ -1,8 +1,8 @@
 // What is written reads back equal.
 #include <gtest/gtest.h>
 
+#include "selftest/golden_values.hpp"
 #include "support/expect_error.hpp"
-#include "support/golden_values.hpp"
 #include "weights/weight_files.hpp"
 #include "weights/write.hpp"
 
@@ -12,7 +12,7 @@ namespace {
 HostTensor golden_tensor(const std::string& name, Shape shape) {
   HostTensor tensor{shape, {}};
   for (int64_t i = 0; i < shape.numel(); ++i) {
-    tensor.values.push_back(test::golden_value(name, static_cast<uint64_t>(i)));
+    tensor.values.push_back(golden_value(name, static_cast<uint64_t>(i)));
   }
   return tensor;
 }

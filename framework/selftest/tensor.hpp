@@ -1,13 +1,14 @@
-// A tensor in host memory, plain layout, for tests.
+// A tensor in host memory, plain layout.
 #pragma once
 
 #include <cstring>
 #include <span>
 #include <vector>
 
+#include "base/half.hpp"
 #include "base/layout.hpp"
 
-namespace lockstep::test {
+namespace lockstep {
 
 class Tensor {
  public:
@@ -35,6 +36,11 @@ class Tensor {
     const auto convert = [](auto values) {
       return std::vector<double>(values.begin(), values.end());
     };
+    const auto convert_half = [](auto values) {
+      std::vector<double> numbers;
+      for (auto value : values) numbers.push_back(to_float(value));
+      return numbers;
+    };
     switch (type_.dtype) {
       case DType::f32:
         return convert(values<float>());
@@ -46,10 +52,12 @@ class Tensor {
         return convert(values<int32_t>());
       case DType::u8:
         return convert(values<uint8_t>());
-      default:
-        LS_ASSERT(false);
-        return {};
+      case DType::bf16:
+        return convert_half(values<Bf16>());
+      case DType::f16:
+        return convert_half(values<F16>());
     }
+    return {};
   }
 
  private:
@@ -57,4 +65,4 @@ class Tensor {
   std::vector<std::byte> bytes_;
 };
 
-}  // namespace lockstep::test
+}  // namespace lockstep

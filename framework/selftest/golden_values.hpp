@@ -7,7 +7,7 @@
 
 #include "base/random.hpp"
 
-namespace lockstep::test {
+namespace lockstep {
 
 // The hash of element `i` of the tensor `name`: FNV-1a of the name, then MurmurHash3's 32-bit
 // finaliser.
@@ -24,4 +24,4 @@ inline float golden_value(std::string_view name, uint64_t i) {
   return static_cast<float>(steps) / static_cast<float>(1 << 23);
 }
 
-}  // namespace lockstep::test
+}  // namespace lockstep

@@ -1,15 +1,9 @@
-#include "support/op_runner.hpp"
+#include "selftest/op_runner.hpp"
 
 #include "ops/attributes.hpp"
-#include "plugin/registry.hpp"
 
-namespace lockstep::test {
+namespace lockstep {
 namespace {
-
-Registry& test_registry() {
-  static Registry registry;
-  return registry;
-}
 
 // Device memory, filled with NaN.
 class Memory {
@@ -225,13 +219,4 @@ std::vector<const Tensor*> inputs_of(const Node& node, const std::vector<NodeRes
   return inputs;
 }
 
-Device& test_device(const std::string& name) {
-  static std::map<std::string, std::unique_ptr<Device>> devices;
-  std::unique_ptr<Device>& device = devices[name];
-  if (device == nullptr) device = test_registry().find_device(name).make({.threads = 2});
-  return *device;
-}
-
-const OpRegistry& test_ops() { return test_registry().ops(); }
-
-}  // namespace lockstep::test
+}  // namespace lockstep

@@ -1,16 +1,16 @@
-// The cases of tests/conformance/cases.txt: ops with shapes and attributes, as data that C++ and
-// Python read.
+// The cases of cases.txt: ops with shapes and attributes, as data that C++ and Python read.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/op.hpp"
-#include "support/tensor.hpp"
+#include "selftest/tensor.hpp"
 
-namespace lockstep::test {
+namespace lockstep {
 
 // An input of a case: `name(shape)` or `name(shape):fill`.
 struct CaseInput {
@@ -26,6 +26,9 @@ struct OpCase {
   std::vector<CaseInput> inputs;
   Attributes attributes;
 };
+
+// The text of cases.txt, which the library carries.
+std::string_view op_cases_text();
 
 // All cases, in the order of the file, read once.
 const std::vector<OpCase>& op_cases();
@@ -43,4 +46,4 @@ CaseGraph make_graph(const OpCase& op_case, const OpRegistry& ops);
 // What feeds the graph's nodes of op "input", by label.
 std::map<std::string, Tensor> make_feeds(const OpCase& op_case, const Graph& graph);
 
-}  // namespace lockstep::test
+}  // namespace lockstep

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "device/device.hpp"
-#include "support/tensor.hpp"
+#include "selftest/tensor.hpp"
 
-namespace lockstep::test {
+namespace lockstep {
 
 // How a node is run.
 struct RunOptions {
@@ -42,8 +42,4 @@ std::vector<NodeResult> run_graph(Device& device, const Graph& graph,
 // The inputs of a node among such results.
 std::vector<const Tensor*> inputs_of(const Node& node, const std::vector<NodeResult>& results);
 
-// Devices and ops for tests, opened once: reference and cpu (2 threads).
-Device& test_device(const std::string& name);
-const OpRegistry& test_ops();
-
-}  // namespace lockstep::test
+}  // namespace lockstep

@@ -1,14 +1,13 @@
-#include "support/op_cases.hpp"
+#include "selftest/op_cases.hpp"
 
 #include <cmath>
-#include <fstream>
 #include <map>
 #include <sstream>
 
 #include "ops/attributes.hpp"
-#include "support/golden_values.hpp"
+#include "selftest/golden_values.hpp"
 
-namespace lockstep::test {
+namespace lockstep {
 namespace {
 
 // "1", "0.5", "true" or "[1, 2]" without spaces.
@@ -85,8 +84,7 @@ OpCase parse_case(const std::string& line) {
 }
 
 std::vector<OpCase> read_cases() {
-  std::ifstream file(LOCKSTEP_SOURCE_DIR "/tests/conformance/cases.txt");
-  LS_ASSERT(file.good());
+  std::istringstream file{std::string(op_cases_text())};
   std::vector<OpCase> cases;
   std::map<std::string, int> numbers;
   for (std::string line; std::getline(file, line);) {
@@ -195,4 +193,4 @@ std::map<std::string, Tensor> make_feeds(const OpCase& op_case, const Graph& gra
   return feeds;
 }
 
-}  // namespace lockstep::test
+}  // namespace lockstep

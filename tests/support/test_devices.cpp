@@ -1,0 +1,27 @@
+#include "support/test_devices.hpp"
+
+#include <map>
+#include <memory>
+
+#include "plugin/registry.hpp"
+
+namespace lockstep::test {
+namespace {
+
+Registry& test_registry() {
+  static Registry registry;
+  return registry;
+}
+
+}  // namespace
+
+Device& test_device(const std::string& name) {
+  static std::map<std::string, std::unique_ptr<Device>> devices;
+  std::unique_ptr<Device>& device = devices[name];
+  if (device == nullptr) device = test_registry().find_device(name).make({.threads = 2});
+  return *device;
+}
+
+const OpRegistry& test_ops() { return test_registry().ops(); }
+
+}  // namespace lockstep::test
