@@ -34,7 +34,7 @@ std::array<int64_t, 3> stored(const Shape& image) {
 void add_cudnn_kernels(CudaKernelTable& table) {
   add_convolution_kernels(table);
   add_linear_kernels(table);
-  add_batch_norm_kernels(table);
+  add_training_batch_norm_kernels(table);
   add_inference_kernels(table);
 }
 

@@ -9,11 +9,11 @@
 
 namespace lockstep::cuda {
 
-void add_convolution_kernels(CudaKernelTable& table);  // conv2d and its gradients
-void add_linear_kernels(CudaKernelTable& table);       // linear and its gradients
-void add_batch_norm_kernels(CudaKernelTable& table);   // batch_norm, batch_norm_grad
-void add_inference_kernels(CudaKernelTable& table);    // conv2d_inference, linear_inference
-void add_cudnn_kernels(CudaKernelTable& table);        // all of these
+void add_convolution_kernels(CudaKernelTable& table);          // conv2d and its gradients
+void add_linear_kernels(CudaKernelTable& table);               // linear and its gradients
+void add_training_batch_norm_kernels(CudaKernelTable& table);  // batch_norm, batch_norm_grad
+void add_inference_kernels(CudaKernelTable& table);            // conv2d_inference, linear_inference
+void add_cudnn_kernels(CudaKernelTable& table);                // all of these
 
 // The channels that memory has.
 constexpr int64_t stored_channels(int64_t channels) { return (channels + 7) / 8 * 8; }

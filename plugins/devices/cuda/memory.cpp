@@ -140,7 +140,10 @@ void CudaDevice::wait(Stream* stream, Event* event) {
 bool CudaDevice::finished(Event* event) {
   use();
   const cudaError_t status = cudaEventQuery(cuda_event(event));
-  if (status == cudaErrorNotReady) return false;
+  if (status == cudaErrorNotReady) {
+    (void)cudaGetLastError();  // no error of a later launch
+    return false;
+  }
   check(status, "cudaEventQuery");
   return true;
 }

@@ -62,10 +62,12 @@ std::shared_ptr<const ExecutionPlan> Planner::plan(const OperationGraph& graph) 
   if (const auto found = refused_.find(text); found != refused_.end()) {
     fail(Failure::device, found->second);
   }
+  watch_(graph.label, nullptr);
   try {
-    return plans_[text] = load_or_choose(graph, text);
+    Plan plan = load_or_choose(graph, text);
+    watch_(graph.label, plan.get());
+    return plans_[text] = std::move(plan);
   } catch (const Error& error) {
-    plans_.erase(text);
     refused_[text] = error.what();
     throw;
   }

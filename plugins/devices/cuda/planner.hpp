@@ -3,6 +3,7 @@
 // or, with autotune, the fastest of the first few. What was chosen is kept in the plan cache.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -31,6 +32,10 @@ class Planner {
 
   // Equal graphs get the same plan. Throws Error{device} that says why no engine can run the graph.
   std::shared_ptr<const ExecutionPlan> plan(const OperationGraph& graph);
+  // Calls watch(label, null) before and watch(label, plan) after planning each graph that this
+  // planner has not met: whoever tests plans learns what they are, and at which one cuDNN crashed.
+  using Watch = std::function<void(const std::string& label, const ExecutionPlan* plan)>;
+  void watch(Watch watch) { watch_ = std::move(watch); }
   // Whether there is one; if not, the reason is a debug line.
   bool can_plan(const OperationGraph& graph);
 
@@ -54,6 +59,7 @@ class Planner {
   PlanCache cache_;
   std::map<std::string, Plan> plans_;  // by the graph's text
   std::map<std::string, std::string> refused_;
+  Watch watch_ = [](const std::string&, const ExecutionPlan*) {};
 };
 
 }  // namespace lockstep::cuda

@@ -194,7 +194,7 @@ std::unique_ptr<Kernel> make_batch_norm_kernel(const KernelRequest& request, Cud
 
 }  // namespace
 
-void add_batch_norm_kernels(CudaKernelTable& table) {
+void add_training_batch_norm_kernels(CudaKernelTable& table) {
   table.set("batch_norm", make_batch_norm_kernel<BatchNormKernel>);
   table.set("batch_norm_grad", make_batch_norm_kernel<BatchNormGradKernel>);
 }
