@@ -71,6 +71,9 @@ using CudaKernelTable = KernelTable<CudaDevice>;
 // classification_metrics, batch_statistics, batch_norm_inference, synchronised batch norm; with
 // their gradients.
 void add_own_kernels(CudaKernelTable& table);
+// The layouts that these ops and pointwise ops of plugins wish for: images as nhwc8c, but plain for
+// reshape and dropout, and where pointwise ops get them plain.
+LayoutChoice own_layouts(const KernelRequest& request, std::span<const Layout> available);
 
 // Over whole arenas: see Device.
 std::unique_ptr<Kernel> make_update_kernel(const UpdateRequest& request);
