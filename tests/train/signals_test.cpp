@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
 namespace lockstep {
 namespace {
 
@@ -15,6 +19,15 @@ TEST(SignalsTest, TheFirstSignalIsRemembered) {
   }
 }
 
+TEST(SignalsTest, KnowsHowLongAgoTheSignalCame) {
+  const StopSignals signals;
+  EXPECT_EQ(signals.seconds_since(), 0);
+  raise(SIGUSR1);
+  const double first = signals.seconds_since();
+  EXPECT_GE(first, 0);
+  EXPECT_GE(signals.seconds_since(), first);
+}
+
 TEST(SignalsTest, TheSecondSignalLeavesAtOnce) {
   const auto raise_twice = [] {
     const StopSignals signals;
@@ -22,6 +35,18 @@ TEST(SignalsTest, TheSecondSignalLeavesAtOnce) {
     raise(SIGTERM);
   };
   EXPECT_EXIT(raise_twice(), ::testing::ExitedWithCode(128 + SIGTERM), "");
+}
+
+TEST(SignalsTest, TheSameSignalTwiceInAMomentIsOneRequestAndLaterASecondOne) {
+  const auto raise_thrice = [] {
+    const StopSignals signals;
+    raise(SIGTERM);
+    raise(SIGTERM);
+    std::fputs("still here", stderr);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+    raise(SIGTERM);
+  };
+  EXPECT_EXIT(raise_thrice(), ::testing::ExitedWithCode(128 + SIGTERM), "still here");
 }
 
 TEST(SignalsTest, FormerHandlersAreBackAfterwards) {
