@@ -32,7 +32,8 @@ class AgreedStop {
     communication_.wait(ticket_);
     if (votes_ > 0) return true;
     votes_ = wanted ? 1 : 0;
-    ticket_ = communication_.post_all_reduce(&votes_, 1, DType::f64, nullptr, "stop of evaluation");
+    ticket_ = communication_.post_all_reduce(&votes_, 1, DType::f64, Memory::host, nullptr,
+                                             "stop of evaluation");
     return false;
   }
 

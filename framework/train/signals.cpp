@@ -20,6 +20,7 @@ volatile sig_atomic_t received_signal = 0;
 struct timespec received_at {};  // read only after received_signal is set
 bool installed = false;
 std::array<struct sigaction, kSignals.size()> former;
+struct sigaction former_pipe {};
 
 double seconds_since_received() {
   struct timespec now {};
@@ -48,10 +49,13 @@ StopSignals::StopSignals() {
   action.sa_handler = remember_signal;
   action.sa_flags = SA_RESTART;  // reads and writes under way go on
   for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &former[i]);
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &action, &former_pipe);
 }
 
 StopSignals::~StopSignals() {
   for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &former[i], nullptr);
+  sigaction(SIGPIPE, &former_pipe, nullptr);
   installed = false;
 }
 

@@ -2,7 +2,8 @@
 //
 // The first one only sets a flag, which the trainer reads between steps, so that all ranks can
 // agree on the step after which they save and leave. A second one leaves at once; the same one
-// again within a second is still the first.
+// again within a second is still the first. PIPE does nothing: srun may be gone before its ranks have
+// saved.
 #pragma once
 
 namespace lockstep {

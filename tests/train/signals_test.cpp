@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 namespace lockstep {
@@ -47,6 +50,17 @@ TEST(SignalsTest, TheSameSignalTwiceInAMomentIsOneRequestAndLaterASecondOne) {
     raise(SIGTERM);
   };
   EXPECT_EXIT(raise_thrice(), ::testing::ExitedWithCode(128 + SIGTERM), "still here");
+}
+
+TEST(SignalsTest, WhoeverReadsTheOutputMayGo) {
+  const auto write_to_nobody = [] {
+    const StopSignals signals;
+    std::array<int, 2> ends{};
+    if (pipe(ends.data()) != 0) std::exit(2);
+    close(ends[0]);
+    std::exit(write(ends[1], "x", 1) == -1 ? 0 : 1);
+  };
+  EXPECT_EXIT(write_to_nobody(), ::testing::ExitedWithCode(0), "");
 }
 
 TEST(SignalsTest, FormerHandlersAreBackAfterwards) {
