@@ -90,10 +90,11 @@ void Registry::add_schedule(ScheduleEntry entry) {
 
 void Registry::device(std::string name,
                       std::function<std::unique_ptr<Device>(const DeviceOptions&)> make,
-                      std::string help) {
+                      std::string help, std::function<DeviceFacts()> probe) {
   add(Kind::device, devices_,
-      DeviceEntry{std::move(name), std::move(help), current_plugin_, &options_of<NoOptions>(),
-                  std::move(make)});
+      DeviceEntry{{std::move(name), std::move(help), current_plugin_, &options_of<NoOptions>(),
+                   std::move(make)},
+                  std::move(probe)});
 }
 
 void Registry::communicator(

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/options.hpp"
@@ -62,7 +63,17 @@ using DatasetEntry = Entry<std::unique_ptr<Dataset>(const DatasetSource&, const 
 using TransformEntry = Entry<std::unique_ptr<Transform>(const Setting::Table&)>;
 using OptimizerEntry = Entry<std::shared_ptr<const Optimizer>(const Setting::Table&)>;
 using ScheduleEntry = Entry<ScheduleFunction(const Setting::Table&)>;
-using DeviceEntry = Entry<std::unique_ptr<Device>(const DeviceOptions&)>;
+
+// What can be told of a device without making one.
+struct DeviceFacts {
+  std::string unusable;  // why none can be made on this host, in one line; empty: one can
+  std::vector<std::pair<std::string, std::string>> facts;  // "driver", "13.0", …
+};
+struct DeviceEntry : Entry<std::unique_ptr<Device>(const DeviceOptions&)> {
+  // Never throws; none: it can be made anywhere, and there is nothing to tell.
+  std::function<DeviceFacts()> probe;
+};
+
 using CommunicatorEntry = Entry<std::unique_ptr<Communicator>(const CommunicatorOptions&)>;
 
 // A kernel that a plugin brings for an op on a device that the plugin does not own.
@@ -97,7 +108,7 @@ class Registry {
   void op(OpDef definition);
   void kernel(std::string device, std::string op, KernelFactory factory);
   void device(std::string name, std::function<std::unique_ptr<Device>(const DeviceOptions&)> make,
-              std::string help = {});
+              std::string help = {}, std::function<DeviceFacts()> probe = nullptr);
   void communicator(std::string name,
                     std::function<std::unique_ptr<Communicator>(const CommunicatorOptions&)> make,
                     std::string help = {});
