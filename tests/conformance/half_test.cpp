@@ -85,16 +85,17 @@ struct HalfCase {
   }
 
   NodeResult run_float(Device& device) const { return run(device, floats, float_inputs); }
-  NodeResult run_half(Device& device, Layout available = Layout::plain) const {
-    return run(device, halves, half_inputs, available);
+  NodeResult run_half(Device& device, const RunOptions& options = {}) const {
+    return run(device, halves, half_inputs, options);
   }
+  const Node& node() const { return halves.nodes().back(); }
 
  private:
   static NodeResult run(Device& device, const Graph& graph, const std::vector<Tensor>& tensors,
-                        Layout available = Layout::plain) {
+                        const RunOptions& options = {}) {
     std::vector<const Tensor*> inputs;
     for (const Tensor& tensor : tensors) inputs.push_back(&tensor);
-    return run_node(device, graph, graph.nodes().back(), inputs, {.available = available});
+    return run_node(device, graph, graph.nodes().back(), inputs, options);
   }
 };
 
@@ -125,6 +126,19 @@ void for_each_half_case(DType half, int64_t most_multiply_adds, Body&& body) {
   }
 }
 
+void expect_equal_in_place(const HalfCase& c, Device& device, Layout available,
+                           const NodeResult& apart) {
+  for (const InPlace& in_place : test_ops().at(c.node().op).in_place) {
+    if (static_cast<size_t>(in_place.input) >= c.node().inputs.size()) continue;
+    if (static_cast<size_t>(in_place.output) >= c.node().outputs.size()) continue;
+    const NodeResult result = c.run_half(device, {.available = available, .in_place = &in_place});
+    for (size_t i = 0; i < result.outputs.size(); ++i) {
+      EXPECT_EQ(result.outputs[i].numbers(), apart.outputs[i].numbers())
+          << "output " << in_place.output << " on input " << in_place.input;
+    }
+  }
+}
+
 class HalfConformanceTest : public ::testing::TestWithParam<DType> {};
 
 // The reference computes in float32 and rounds once: no tolerance. That does not depend on the
@@ -144,6 +158,7 @@ TEST_P(HalfConformanceTest, TheReferenceGivesItsFloatResultsRounded) {
       EXPECT_EQ(output.numbers(), wanted.numbers()) << "output " << i;
     }
     EXPECT_TRUE(actual.repeats);
+    expect_equal_in_place(c, test_device("reference"), Layout::plain, actual);
     ++nodes;
   });
   EXPECT_GT(nodes, 150);
@@ -203,7 +218,7 @@ TEST(CpuHalfConformanceTest, IsWithinAStepOfTheReferenceInEveryLayout) {
     const NodeResult expected = c.run_half(test_device("reference"));
     for (Layout available : {Layout::plain, Layout::nhwc, Layout::nchw16c}) {
       SCOPED_TRACE(concat("inputs in ", name(available)));
-      const NodeResult actual = c.run_half(cpu, available);
+      const NodeResult actual = c.run_half(cpu, {.available = available});
       SCOPED_TRACE("implementation " + actual.implementation);
       for (size_t i = 0; i < expected.outputs.size(); ++i) {
         const DType type = expected.outputs[i].type().dtype;
@@ -214,6 +229,7 @@ TEST(CpuHalfConformanceTest, IsWithinAStepOfTheReferenceInEveryLayout) {
       }
       EXPECT_TRUE(actual.padding_is_zero);
       EXPECT_TRUE(actual.repeats);
+      expect_equal_in_place(c, cpu, available, actual);
     }
   });
 }
