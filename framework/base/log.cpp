@@ -68,7 +68,10 @@ struct State {
   spdlog::logger logger{"lockstep", terminal};
   int rank = 0;
 
-  State() { logger.set_level(spdlog::level::info); }
+  State() {
+    logger.set_level(spdlog::level::debug);
+    terminal->set_level(spdlog::level::info);
+  }
 };
 
 State& state() {
@@ -109,6 +112,7 @@ void close_file() {
   s.file.reset();
 }
 
+void debug(const std::string& line) { state().logger.debug(spdlog::string_view_t(line)); }
 void info(const std::string& line) { state().logger.info(spdlog::string_view_t(line)); }
 void warn(const std::string& line) { state().logger.warn(spdlog::string_view_t(line)); }
 void error(const std::string& line) { state().logger.error(spdlog::string_view_t(line)); }

@@ -18,6 +18,8 @@ void set_up(int rank, bool quiet);
 void open_file(const std::filesystem::path& folder);
 void close_file();
 
+// How something was chosen: goes to the rank's file alone, or to nobody.
+void debug(const std::string& line);
 void info(const std::string& line);
 void warn(const std::string& line);
 void error(const std::string& line);

@@ -1,7 +1,5 @@
-// Random streams over Philox4x32-10: Salmon et al., SC 2011; the Random123 library.
+// Random streams over Philox4x32-10.
 #include "base/random.hpp"
-
-#include <Random123/philox.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,14 +9,6 @@
 #include "base/error.hpp"
 
 namespace lockstep {
-
-std::array<uint32_t, 4> philox(const std::array<uint32_t, 4>& counter, uint64_t key) {
-  const r123::Philox4x32::ctr_type c{{counter[0], counter[1], counter[2], counter[3]}};
-  const r123::Philox4x32::key_type k{
-      {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)}};
-  const r123::Philox4x32::ctr_type block = r123::Philox4x32()(c, k);
-  return {block[0], block[1], block[2], block[3]};
-}
 
 // The counter is (block number, a, b); so the purpose goes into the key, by way of Philox itself,
 // which keeps keys of different purposes and seeds apart as well as random 64-bit numbers are.

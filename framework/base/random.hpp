@@ -1,8 +1,5 @@
 // Counter-based random numbers: what is drawn depends on its key alone, never on ranks, threads or
 // what was drawn before.
-//
-// Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (the
-// Random123 library).
 #pragma once
 
 #include <array>
@@ -11,10 +8,9 @@
 #include <string_view>
 #include <vector>
 
-namespace lockstep {
+#include "base/philox.hpp"
 
-// Four random words for a 128-bit counter and a 64-bit key.
-std::array<uint32_t, 4> philox(const std::array<uint32_t, 4>& counter, uint64_t key);
+namespace lockstep {
 
 // A stable 32-bit hash of a text (FNV-1a): gives purposes and layers a number of their own.
 constexpr uint32_t hash_name(std::string_view text) {

@@ -87,7 +87,7 @@ Subject subject_of_recipe(const Recipe& recipe, Registry& registry,
   if (!arguments.image.empty()) request.image = read_image(arguments.image);
   if (request.image[0] != static_cast<int64_t>(request.mean.size()))
     request.mean = request.std = {};
-  return {std::move(request), device_name(recipe), recipe.train.global_batch_size};
+  return {std::move(request), device_name(recipe, registry), recipe.train.global_batch_size};
 }
 
 Subject subject_of_model(const ModelEntry& entry, const SummaryArguments& arguments) {

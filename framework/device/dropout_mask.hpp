@@ -15,10 +15,10 @@ namespace lockstep {
 
 // Random words for elements 4 * quad … 4 * quad + 3 of a sample. random_key: the step block's. Of
 // the layer, the sample's index, the quad and random_key[1] the low 32 bits count.
-inline std::array<uint32_t, 4> dropout_words(const int64_t random_key[2], int64_t layer,
-                                             int64_t sample_index, int64_t quad) {
-  const uint64_t key =
-      static_cast<uint64_t>(random_key[0]) ^ (static_cast<uint64_t>(hash_name("dropout")) << 32);
+LS_HD inline std::array<uint32_t, 4> dropout_words(const int64_t random_key[2], int64_t layer,
+                                                   int64_t sample_index, int64_t quad) {
+  constexpr uint64_t kPurpose = hash_name("dropout");
+  const uint64_t key = static_cast<uint64_t>(random_key[0]) ^ (kPurpose << 32);
   return philox({static_cast<uint32_t>(quad), static_cast<uint32_t>(sample_index),
                  static_cast<uint32_t>(layer), static_cast<uint32_t>(random_key[1])},
                 key);

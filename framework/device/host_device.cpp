@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "device/host_half.hpp"
 #include "device/host_memory.hpp"
+#include "ops/attributes.hpp"
 
 namespace lockstep {
 namespace {
@@ -56,7 +57,9 @@ void HostDevice::fill_zero(void* device, int64_t bytes, Stream*) {
   });
 }
 
-bool HostDevice::supports(std::string_view op, const Attributes&, DType) const {
+bool HostDevice::supports(std::string_view op, const Attributes& attributes, DType) const {
+  const bool batch_norm = op == "batch_norm" || op == "batch_norm_grad";
+  if (batch_norm && !attributes.empty() && attributes.as<BatchNormAttributes>().mask) return false;
   return kernels_.find(op) != nullptr;
 }
 

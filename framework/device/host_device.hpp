@@ -32,8 +32,8 @@ class HostDevice : public Device {
   void fill_zero(void* device, int64_t bytes, Stream* stream) override;
   int64_t free_bytes() const override;
 
-  // Whether the table has the op, for every element type. Pointwise ops that a plugin registers
-  // bring their loops and need no entry.
+  // Whether the table has the op, for every element type. A batch norm's mask saves nothing here,
+  // so plans go without. Pointwise ops that a plugin registers bring their loops and need no entry.
   bool supports(std::string_view op, const Attributes& attributes, DType dtype) const override;
   // The factory in the table, else the loops of a pointwise op, else Error{device}. What is half
   // goes through float32 (device/host_half.hpp) unless the kernel takes it as it is.

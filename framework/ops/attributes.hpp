@@ -25,9 +25,11 @@
 //                           keep what follows from them (Kernel::update_constants)
 //   linear_grad_input       dy, w -> dx
 //   linear_grad_weight      x, dy -> dw, [db]
-//   batch_norm              x, w (C), b (C), [residual] -> y, mean (C), variance (C, biased)
+//   batch_norm              x, w (C), b (C), [residual] -> y, mean (C), variance (C, biased), [mask]
 //                           y = relu?((x - mean) / sqrt(variance + epsilon) * w + b + residual?)
-//   batch_norm_grad         x, dy, mean, variance, w, [y: if relu] -> dx, dw, db, [dresidual]
+//                           mask: if mask; u8 (bytes), a bit per element of x in memory, set where y > 0; the order of
+//                           bits is the device's own
+//   batch_norm_grad         x, dy, mean, variance, w, [y: if relu, or mask: if mask] -> dx, dw, db, [dresidual]
 //                           where relu: dy counts only where y > 0
 //   batch_norm_inference    x, w, b, running_mean, running_var, [residual] -> y
 //   batch_statistics        mean, variance, fraction (), [moments]
@@ -114,6 +116,8 @@ struct BatchNormAttributes {
   double epsilon = 1e-5;
   bool relu = false;
   bool residual = false;
+  // With relu: the gradient is told where y is positive by bits instead of y.
+  bool mask = false;
 };
 
 struct BatchStatisticsAttributes {

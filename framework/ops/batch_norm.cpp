@@ -8,6 +8,17 @@
 namespace lockstep {
 namespace {
 
+// Room for a bit per element in any layout whose channels come in blocks of 8 or singly.
+TensorType mask_type(const Shape& x) {
+  constexpr int64_t kBlock = 8, kAlignment = 64;
+  const int64_t bytes = x[0] * ((x[1] + kBlock - 1) / kBlock) * x[2] * x[3];
+  return {DType::u8, {(bytes + kAlignment - 1) / kAlignment * kAlignment}};
+}
+
+void check_mask(const BatchNormAttributes& a) {
+  if (a.mask && !a.relu) fail(Failure::usage, "has a mask but no relu; a mask is of a relu");
+}
+
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
   const auto& a = attributes.as<BatchNormAttributes>();
   check_inputs(inputs, a.residual ? 4 : 3);
@@ -16,7 +27,10 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
   check_type(inputs[1], "w", per_channel);
   check_type(inputs[2], "b", per_channel);
   if (a.residual) check_type(inputs[3], "residual", inputs[0]);
-  return {inputs[0], per_channel, per_channel};
+  check_mask(a);
+  std::vector<TensorType> outputs{inputs[0], per_channel, per_channel};
+  if (a.mask) outputs.push_back(mask_type(inputs[0].shape));
+  return outputs;
 }
 
 std::vector<TensorType> infer_grad(std::span<const TensorType> inputs,
@@ -29,7 +43,12 @@ std::vector<TensorType> infer_grad(std::span<const TensorType> inputs,
   check_type(inputs[2], "mean", per_channel);
   check_type(inputs[3], "variance", per_channel);
   check_type(inputs[4], "w", per_channel);
-  if (a.relu) check_type(inputs[5], "y", inputs[0]);
+  check_mask(a);
+  if (a.mask) {
+    check_type(inputs[5], "mask", mask_type(inputs[0].shape));
+  } else if (a.relu) {
+    check_type(inputs[5], "y", inputs[0]);
+  }
   std::vector<TensorType> outputs{inputs[0], per_channel, per_channel};
   if (a.residual) outputs.push_back(inputs[0]);
   return outputs;
@@ -54,7 +73,7 @@ std::vector<Value> gradient(const GradientContext& c) {
   }
   BatchNormAttributes a = c.attributes<BatchNormAttributes>();
   std::vector<Value> inputs{c.inputs[0], c.d_outputs[0], c.outputs[1], c.outputs[2], c.inputs[1]};
-  if (a.relu) inputs.push_back(c.outputs[0]);
+  if (a.relu) inputs.push_back(c.outputs[a.mask ? 3 : 0]);
   const bool residual = a.residual;
   a.residual = residual && c.needed[3];
   const Value dx = c.apply("batch_norm_grad", std::move(inputs), Attributes::of(a), "grad");
@@ -97,6 +116,7 @@ void describe(Options<BatchNormAttributes>& o) {
   o("epsilon", &BatchNormAttributes::epsilon, "added to the variance", positive());
   o("relu", &BatchNormAttributes::relu, "followed by a ReLU");
   o("residual", &BatchNormAttributes::residual, "adds another value before the ReLU");
+  o("mask", &BatchNormAttributes::mask, "the gradient reads bits of the ReLU instead of y");
 }
 
 void add_batch_norm(OpRegistry& ops) {

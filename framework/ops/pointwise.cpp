@@ -1,26 +1,10 @@
-// The framework's own pointwise functions. Gradients are functions of y, so x need not be kept.
+// The ops of the framework's own pointwise functions.
 #include "graph/pointwise.hpp"
-
+#include "ops/pointwise_functors.hpp"
 #include "plugin/plugin.hpp"
 
 namespace lockstep {
 namespace {
-
-struct Relu {
-  // Written so that NaN passes through, as in PyTorch.
-  static float forward(float x) { return x < 0 ? 0 : x; }
-  static float backward(float y, float dy) { return y > 0 ? dy : 0; }
-};
-
-struct Sigmoid {
-  static float forward(float x) { return 1 / (1 + std::exp(-x)); }
-  static float backward(float y, float dy) { return dy * y * (1 - y); }
-};
-
-struct Tanh {
-  static float forward(float x) { return std::tanh(x); }
-  static float backward(float y, float dy) { return dy * (1 - y * y); }
-};
 
 template <class F>
 void add(OpRegistry& ops, const std::string& name, std::string help) {

@@ -3,6 +3,9 @@
 //   y = batch_norm(x); z = relu(y)               ->  z = batch_norm{relu}(x)
 //   y = batch_norm(x); s = add(y, r); z = relu(s) ->  z = batch_norm{relu, residual}(x, r)
 //
+// In training the fused op gives the ReLU's mask too where the device has that kernel: a gradient
+// that reads a bit per element moves less memory than one that reads y.
+//
 // Only where nothing else reads y or s. The fused op stands where the ReLU stood, so r is known by
 // then. If both operands of the addition are batch norms, the later one takes the addition in.
 #include <optional>
@@ -17,7 +20,16 @@ struct Match {
   int32_t batch_norm;
   int32_t relu;
   std::optional<ValueId> residual;
+  bool mask = false;
 };
+
+Attributes fused_attributes(const Node& batch_norm, const Match& match, bool mask) {
+  auto attributes = batch_norm.attributes.as<BatchNormAttributes>();
+  attributes.relu = true;
+  attributes.residual = match.residual.has_value();
+  attributes.mask = mask;
+  return Attributes::of(attributes);
+}
 
 bool is_batch_norm(const Node& node) {
   if (node.op != "batch_norm" && node.op != "batch_norm_inference") return false;
@@ -67,11 +79,9 @@ class Matcher {
   }
   std::optional<Match> checked(Match match) const {
     const Node& bn = node(match.batch_norm);
-    auto attributes = bn.attributes.as<BatchNormAttributes>();
-    attributes.relu = true;
-    attributes.residual = match.residual.has_value();
-    if (!supports_(bn.op, Attributes::of(attributes))) return {};
-    return match;
+    match.mask = bn.op == "batch_norm" && supports_(bn.op, fused_attributes(bn, match, true));
+    if (match.mask || supports_(bn.op, fused_attributes(bn, match, false))) return match;
+    return {};
   }
 
   const Graph& graph_;
@@ -114,13 +124,11 @@ Graph fuse(const Graph& graph, const Supports& supports) {
     }
     const Match& match = found->second;
     const Node& bn = graph.nodes()[static_cast<size_t>(match.batch_norm)];
-    auto attributes = bn.attributes.as<BatchNormAttributes>();
-    attributes.relu = true;
-    attributes.residual = match.residual.has_value();
     std::vector<Value> inputs;
     for (ValueId input : bn.inputs) inputs.push_back(rewrite.value(input));
     if (match.residual) inputs.push_back(rewrite.value(*match.residual));
-    const Value y = rewrite.target().apply(bn.op, inputs, Attributes::of(attributes), bn.label);
+    const Value y =
+        rewrite.target().apply(bn.op, inputs, fused_attributes(bn, match, match.mask), bn.label);
     rewrite.replace({i, 0}, y.id());
     for (int32_t port = 1; port < static_cast<int32_t>(bn.outputs.size()); ++port) {
       rewrite.replace({match.batch_norm, port}, {y.id().node, port});

@@ -90,10 +90,11 @@ void Registry::add_schedule(ScheduleEntry entry) {
 
 void Registry::device(std::string name,
                       std::function<std::unique_ptr<Device>(const DeviceOptions&)> make,
-                      std::string help) {
+                      std::string help, std::function<DeviceFacts()> probe) {
   add(Kind::device, devices_,
-      DeviceEntry{std::move(name), std::move(help), current_plugin_, &options_of<NoOptions>(),
-                  std::move(make)});
+      DeviceEntry{{std::move(name), std::move(help), current_plugin_, &options_of<NoOptions>(),
+                   std::move(make)},
+                  std::move(probe)});
 }
 
 void Registry::communicator(
@@ -104,11 +105,14 @@ void Registry::communicator(
                         std::move(make)});
 }
 
-void Registry::op(OpDef definition) { ops_.add(std::move(definition)); }
+void Registry::op(OpDef definition) {
+  definition.plugin = current_plugin_;
+  ops_.add(std::move(definition));
+}
 
 void Registry::add_pointwise(std::string name, PointwiseLoops loops, std::string help) {
-  ops_.add(pointwise_op(name, loops, std::move(help)));
-  ops_.add(pointwise_grad_op(name, loops));
+  op(pointwise_op(name, loops, std::move(help)));
+  op(pointwise_grad_op(name, loops));
 }
 
 void Registry::kernel(std::string device, std::string op, KernelFactory factory) {

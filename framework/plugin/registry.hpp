@@ -8,12 +8,14 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/options.hpp"
 #include "data/dataset.hpp"
 #include "device/communicator.hpp"
 #include "device/device.hpp"
+#include "device/functor_launches.hpp"
 #include "graph/nn.hpp"
 #include "graph/op.hpp"
 #include "train/optimizer.hpp"
@@ -61,7 +63,17 @@ using DatasetEntry = Entry<std::unique_ptr<Dataset>(const DatasetSource&, const 
 using TransformEntry = Entry<std::unique_ptr<Transform>(const Setting::Table&)>;
 using OptimizerEntry = Entry<std::shared_ptr<const Optimizer>(const Setting::Table&)>;
 using ScheduleEntry = Entry<ScheduleFunction(const Setting::Table&)>;
-using DeviceEntry = Entry<std::unique_ptr<Device>(const DeviceOptions&)>;
+
+// What can be told of a device without making one.
+struct DeviceFacts {
+  std::string unusable;  // why none can be made on this host, in one line; empty: one can
+  std::vector<std::pair<std::string, std::string>> facts;  // "driver", "13.0", …
+};
+struct DeviceEntry : Entry<std::unique_ptr<Device>(const DeviceOptions&)> {
+  // Never throws; none: it can be made anywhere, and there is nothing to tell.
+  std::function<DeviceFacts()> probe;
+};
+
 using CommunicatorEntry = Entry<std::unique_ptr<Communicator>(const CommunicatorOptions&)>;
 
 // A kernel that a plugin brings for an op on a device that the plugin does not own.
@@ -89,14 +101,14 @@ class Registry {
   template <class O>
   void schedule(std::string name, double (*rate)(const ScheduleArguments&, const O&),
                 std::string help = {});
-  // Functor: static float forward(float x); static float backward(float y, float dy). Adds NAME and
-  // NAME_grad.
+  // Functor: LS_HD static float forward(float x); LS_HD static float backward(float y, float dy).
+  // Adds NAME and NAME_grad.
   template <class Functor>
   void pointwise(std::string name, std::string help = {});
   void op(OpDef definition);
   void kernel(std::string device, std::string op, KernelFactory factory);
   void device(std::string name, std::function<std::unique_ptr<Device>(const DeviceOptions&)> make,
-              std::string help = {});
+              std::string help = {}, std::function<DeviceFacts()> probe = nullptr);
   void communicator(std::string name,
                     std::function<std::unique_ptr<Communicator>(const CommunicatorOptions&)> make,
                     std::string help = {});
@@ -112,6 +124,8 @@ class Registry {
   const CommunicatorEntry& find_communicator(std::string_view name);
   const OpRegistry& ops() const { return ops_; }
   const KernelFactory* find_kernel(std::string_view device, std::string_view op) const;
+  // What a twin registers in place of optimizers and pointwise ops; see plugin/twin.hpp.
+  const FunctorLaunches& functor_launches() const { return functor_launches_; }
 
   // Opens every plugin in the search path; those that do not open are listed with the reason.
   struct Listed {
@@ -154,6 +168,7 @@ class Registry {
   Table<CommunicatorEntry> communicators_;
   OpRegistry ops_;
   std::map<std::pair<std::string, std::string>, KernelFactory> kernels_;
+  FunctorLaunches functor_launches_;
   std::set<std::string> opened_;
   std::string current_plugin_;
 };

@@ -76,6 +76,9 @@ struct EvaluationSection {
 struct DeviceSection {
   std::string name = "auto";
   int threads = 0;
+  bool deterministic = true;
+  bool tf32 = true;
+  bool autotune = true;
 };
 
 struct CommunicatorSection {

@@ -135,9 +135,14 @@ static void describe(Options<EvaluationSection>& o) {
 
 static void describe(Options<DeviceSection>& o) {
   o("name", &DeviceSection::name,
-    "the device, see `lockstep list devices`; auto: the fastest there is");
+    "the device, see `lockstep list devices`; auto: cuda where there is a GPU, else cpu");
   o("threads", &DeviceSection::threads, "compute threads per rank; 0: its share of the cores",
     at_least(0));
+  o("deterministic", &DeviceSection::deterministic,
+    "cuda: only algorithms that give equal bits for equal inputs");
+  o("tf32", &DeviceSection::tf32,
+    "cuda: products of float32 in TF32, with 10 bits of mantissa on tensor cores");
+  o("autotune", &DeviceSection::autotune, "cuda: measure several algorithms and take the fastest");
 }
 
 static void describe(Options<CommunicatorSection>& o) {

@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "ops/attributes.hpp"
 #include "runtime/guard.hpp"
+#include "train/core_share.hpp"
 
 namespace lockstep {
 namespace {
@@ -38,6 +39,16 @@ int first_number(std::initializer_list<const char*> variables) {
     if (const char* text = std::getenv(variable)) return std::atoi(text);
   }
   return -1;
+}
+
+// Why the device cannot be made on this host, in one line; empty: it can.
+std::string why_unusable(std::string_view device, Registry& registry) {
+  try {
+    const DeviceEntry& entry = registry.find_device(device);
+    return entry.probe ? entry.probe().unusable : std::string();
+  } catch (const Error& error) {  // no such plugin, or one that cannot be opened
+    return error.what();
+  }
 }
 
 // A network without its classifier gives features, for which there are no labels.
@@ -82,8 +93,12 @@ std::string communicator_name(const Recipe& recipe) {
   return process_place().among_ranks ? "mpi" : "local";
 }
 
-std::string device_name(const Recipe& recipe) {
-  return recipe.device.name == "auto" ? "cpu" : recipe.device.name;
+std::string device_name(const Recipe& recipe, Registry& registry) {
+  if (recipe.device.name != "auto") return recipe.device.name;
+  const std::string reason = why_unusable("cuda", registry);
+  if (reason.empty()) return "cuda";
+  log::debug("device auto is cpu: " + reason);
+  return "cpu";
 }
 
 std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, Registry& registry) {
@@ -95,11 +110,15 @@ std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, R
 }
 
 std::unique_ptr<Device> make_device(const Recipe& recipe, Registry& registry, int local_rank,
-                                    int local_size) {
-  auto device = registry.find_device(device_name(recipe))
+                                    int local_size, int threads) {
+  if (recipe.device.threads > 0) threads = recipe.device.threads;
+  auto device = registry.find_device(device_name(recipe, registry))
                     .make({.local_rank = local_rank,
                            .local_size = local_size,
-                           .threads = recipe.device.threads});
+                           .threads = threads,
+                           .deterministic = recipe.device.deterministic,
+                           .tf32 = recipe.device.tf32,
+                           .autotune = recipe.device.autotune});
   require_precision(recipe, *device);
   return device;
 }
@@ -151,6 +170,8 @@ ParameterLayout parameter_layout(const PlanRequest& request, Mode mode, const Re
 
 int loader_workers(const Recipe& recipe, const Device& device) {
   if (recipe.data.workers >= 0) return recipe.data.workers;
+  // Beside a GPU the rank's cores have nothing else to do but to feed it.
+  if (!device.host_accessible()) return std::clamp(device.threads() - 1, 1, 32);
   constexpr int kMost = 8;
   return std::clamp(device.threads() / 4, 1, kMost);
 }
@@ -161,7 +182,9 @@ Session::Session(Recipe r, Registry& all, bool quiet)
 }
 
 void Session::open(DataUse use) {
-  device = make_device(recipe, registry, communication->local_rank(), communication->local_size());
+  const int threads = communication->world_size() > 1 ? share_of_cores(*communication) : 0;
+  device = make_device(recipe, registry, communication->local_rank(), communication->local_size(),
+                       threads);
   communication->attach(*device);
   data = open_data(recipe, registry, use);
   if (recipe.data.on_bad_sample == "skip")

@@ -18,6 +18,22 @@ TEST(FuseTest, TakesReluAndShortcutIntoBatchNorm) {
   EXPECT_EQ(second->inputs.size(), 4u);
 }
 
+TEST(FuseTest, GivesTheMaskToTheGradientWhereTheDeviceHasThatKernel) {
+  const auto everything = [](std::string_view) { return true; };
+  const Graph fused = fuse(build_graph(residual_request(), framework_ops()), supports_everything);
+  const Graph graph = differentiate(fused, everything);
+  const Node* forward = graph.find("batch_norm", "bn2");
+  EXPECT_EQ(forward->outputs.at(3), (TensorType{DType::u8, {6 * 8 * 8}}));
+  const Node* gradient = graph.find("batch_norm_grad", "bn2/grad");
+  EXPECT_EQ(graph.type(gradient->inputs.at(5)), forward->outputs[3]);
+
+  const auto no_masks = [](std::string_view op, const Attributes& attributes) {
+    return op != "batch_norm" || !attributes.as<BatchNormAttributes>().mask;
+  };
+  const Graph plain = fuse(build_graph(residual_request(), framework_ops()), no_masks);
+  EXPECT_EQ(plain.find("batch_norm", "bn2")->outputs.size(), 3u);
+}
+
 TEST(FuseTest, KeepsThePartsOfADeviceWithoutTheFusedKernel) {
   const Graph built = build_graph(residual_request(), framework_ops());
   EXPECT_EQ(print(fuse(built, supports_nothing_fused)), print(built));

@@ -9,7 +9,7 @@ if grep -rnE "$forbidden" --include='*.hpp' --include='*.cpp' --include='*.h' .;
 fi
 # Public headers need the standard library alone.
 public=$LOCKSTEP_BUILD_DIR/framework/public_headers.txt
-libraries='#[[:space:]]*include[[:space:]]*[<"](fmt|spdlog|toml|boost|nlohmann|CLI|xxhash|Random123|H5|hdf5)'
+libraries='#[[:space:]]*include[[:space:]]*[<"](fmt|spdlog|toml|boost|nlohmann|CLI|xxhash|H5|hdf5)'
 if xargs grep -nE "$libraries" <"$public"; then
   echo "a public header includes a library that plugin authors need not have"
   exit 1

@@ -29,6 +29,7 @@ struct Normalization {
 // x, w, b, [residual] -> y, mean, variance
 std::unique_ptr<Kernel> make_batch_norm(const KernelRequest& request, HostDevice& host) {
   require_one_layout(request);
+  require_no_mask(request);
   CpuDevice& device = as_cpu(host);
   const auto attributes = request.attributes.as<BatchNormAttributes>();
   const auto view = ImageView::of(request.inputs[0]);

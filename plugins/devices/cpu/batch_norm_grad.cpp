@@ -45,6 +45,7 @@ struct InputGradient {
 // x, dy, mean, variance, w, [y] -> dx, dw, db, [dresidual]
 std::unique_ptr<Kernel> make_batch_norm_grad(const KernelRequest& request, HostDevice& host) {
   require_one_layout(request);
+  require_no_mask(request);
   CpuDevice& device = as_cpu(host);
   const auto attributes = request.attributes.as<BatchNormAttributes>();
   const auto view = ImageView::of(request.inputs[0]);

@@ -2,38 +2,17 @@
 #include "device.hpp"
 
 #include <omp.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <fstream>
 #include <lockstep/plugin.hpp>
 #include <vector>
 
+#include "device/cores.hpp"
 #include "kernels.hpp"
 
 namespace lockstep::cpu {
 namespace {
-
-// The cores that this process may run on; more than 1024 need a larger set than cpu_set_t.
-int usable_cores() {
-  for (int most = 1024; most <= (1 << 20); most *= 4) {
-    cpu_set_t* const set = CPU_ALLOC(most);
-    if (set == nullptr) break;
-    const size_t bytes = CPU_ALLOC_SIZE(most);
-    const bool known = sched_getaffinity(0, bytes, set) == 0;
-    const int count = known ? CPU_COUNT_S(bytes, set) : 0;
-    CPU_FREE(set);
-    if (count > 0) return count;
-  }
-  return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
-}
-
-// The rank's share of the host's cores; the first ranks get what the division leaves.
-int share_of_cores(const DeviceOptions& options) {
-  const int ranks = std::max(1, options.local_size);
-  return std::max(1, (usable_cores() + ranks - 1 - options.local_rank) / ranks);
-}
 
 // "AMD EPYC 9454", from /proc/cpuinfo
 std::string processor_name() {
@@ -122,6 +101,12 @@ void require_one_layout(const KernelRequest& request) {
   };
   for (const TensorType& type : request.inputs) check(type);
   for (const TensorType& type : request.outputs) check(type);
+}
+
+void require_no_mask(const KernelRequest& request) {
+  if (!request.attributes.as<BatchNormAttributes>().mask) return;
+  fail(Failure::device, request.label, ": the cpu kernel of the op ", request.op,
+       " knows no mask; fuse without it, as supports() says");
 }
 
 }  // namespace lockstep::cpu

@@ -45,5 +45,7 @@ decltype(auto) with_block(int block, F&& f) {
 // Throws Error{device} unless all images among inputs and outputs have one layout, plain or
 // blocked.
 void require_one_layout(const KernelRequest& request);
+// Throws Error{device} where a batch norm is to give or to read a mask.
+void require_no_mask(const KernelRequest& request);
 
 }  // namespace lockstep::cpu

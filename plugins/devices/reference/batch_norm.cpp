@@ -1,5 +1,6 @@
 // Batch normalisation in training and evaluation, and its gradient: Ioffe and Szegedy,
 // arXiv:1502.03167.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels.hpp"
@@ -21,6 +22,14 @@ double elements_of_channel(const Images& images) {
   return static_cast<double>(images.samples * images.height * images.width);
 }
 
+// A bit per element, set where y is positive; in the order of the elements, lowest bit first.
+void write_mask(const float* y, int64_t count, uint8_t* mask, int64_t bytes) {
+  std::fill_n(mask, bytes, uint8_t{0});
+  for (int64_t i = 0; i < count; ++i) {
+    if (y[i] > 0) mask[i / 8] = static_cast<uint8_t>(mask[i / 8] | 1u << (i % 8));
+  }
+}
+
 // y = relu?((x - mean) / sqrt(variance + epsilon) * w + b + residual?) over one channel
 void normalize_channel(const Images& images, int64_t c, const BatchNormAttributes& attributes,
                        const KernelArguments& arguments, double mean, double variance,
@@ -39,11 +48,13 @@ void normalize_channel(const Images& images, int64_t c, const BatchNormAttribute
   });
 }
 
-// x, w, b, [residual] -> y, mean, variance
+// x, w, b, [residual] -> y, mean, variance, [mask]
 std::unique_ptr<Kernel> make_batch_norm(const KernelRequest& request, HostDevice&) {
   require_plain(request);
   const Images images(request.inputs[0]);
   const auto attributes = request.attributes.as<BatchNormAttributes>();
+  const int64_t elements = request.inputs[0].shape.numel();
+  const int64_t mask_bytes = attributes.mask ? request.outputs[3].bytes() : 0;
   return make_kernel([=](const KernelArguments& arguments) {
     const float* x = input(arguments, 0);
     for (int64_t c = 0; c < images.channels; ++c) {
@@ -56,6 +67,9 @@ std::unique_ptr<Kernel> make_batch_norm(const KernelRequest& request, HostDevice
       normalize_channel(images, c, attributes, arguments, mean, variance, 3);
       output(arguments, 1)[c] = static_cast<float>(mean);
       output(arguments, 2)[c] = static_cast<float>(variance);
+    }
+    if (attributes.mask) {
+      write_mask(output(arguments, 0), elements, output<uint8_t>(arguments, 3), mask_bytes);
     }
   });
 }
@@ -73,7 +87,7 @@ std::unique_ptr<Kernel> make_batch_norm_inference(const KernelRequest& request, 
   });
 }
 
-// x, dy, mean, variance, w, [y] -> dx, dw, db, [dresidual]
+// x, dy, mean, variance, w, [y or mask] -> dx, dw, db, [dresidual]
 std::unique_ptr<Kernel> make_batch_norm_grad(const KernelRequest& request, HostDevice&) {
   require_plain(request);
   const Images images(request.inputs[0]);
@@ -81,10 +95,15 @@ std::unique_ptr<Kernel> make_batch_norm_grad(const KernelRequest& request, HostD
   return make_kernel([=](const KernelArguments& arguments) {
     const float* x = input(arguments, 0);
     const float* dy = input(arguments, 1);
-    const float* y = attributes.relu ? input(arguments, 5) : nullptr;
+    const auto* mask = attributes.mask ? input<uint8_t>(arguments, 5) : nullptr;
+    const float* y = attributes.relu && !attributes.mask ? input(arguments, 5) : nullptr;
     float* dx = output(arguments, 0);
     float* d_residual = attributes.residual ? output(arguments, 3) : nullptr;
-    const auto d_before_relu = [=](int64_t i) { return y == nullptr || y[i] > 0 ? dy[i] : 0.0f; };
+    const auto d_before_relu = [=](int64_t i) {
+      const bool passes =
+          mask != nullptr ? (mask[i / 8] >> (i % 8) & 1) != 0 : y == nullptr || y[i] > 0;
+      return passes ? dy[i] : 0.0f;
+    };
     for (int64_t c = 0; c < images.channels; ++c) {
       const double mean = input(arguments, 2)[c];
       const double inverse = 1 / std::sqrt(input(arguments, 3)[c] + attributes.epsilon);

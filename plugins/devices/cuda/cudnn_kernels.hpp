@@ -1,0 +1,110 @@
+// The ops that cuDNN computes, as kernels: factories and what they share.
+#pragma once
+
+#include <cstdint>
+
+#include "device.hpp"
+#include "graphs.hpp"
+#include "planner.hpp"
+
+namespace lockstep::cuda {
+
+void add_convolution_kernels(CudaKernelTable& table);          // conv2d and its gradients
+void add_linear_kernels(CudaKernelTable& table);               // linear and its gradients
+void add_training_batch_norm_kernels(CudaKernelTable& table);  // batch_norm, batch_norm_grad
+void add_inference_kernels(CudaKernelTable& table);            // conv2d_inference, linear_inference
+void add_cudnn_kernels(CudaKernelTable& table);                // all of these
+
+// The channels that memory has.
+constexpr int64_t stored_channels(int64_t channels) { return (channels + 7) / 8 * 8; }
+
+// Throws Error{device} unless all images among inputs and outputs, but for filters, lie as
+// Layout::nhwc8c.
+void require_channels_last(const KernelRequest& request);
+
+// A convolution as cuDNN is asked for it, and its filter's two forms.
+struct ConvolutionProblem {
+  ConvolutionShape shape;
+  FilterShape filter;
+
+  // Whether KRSC differs in memory from the framework's (O, C / groups, kh, kw).
+  bool packs() const;
+};
+// Of conv2d, its gradients and conv2d_inference. Throws Error{device} for groups whose channels
+// memory pads.
+ConvolutionProblem convolution_problem(const KernelRequest& request);
+
+// x (N, K), y (N, O)
+LinearShape linear_shape(const TensorType& x, const TensorType& y);
+
+// What add_epilogue() is told of y; its pointers are of the launch.
+Epilogue convolution_epilogue(const ConvolutionProblem& problem);
+Epilogue linear_epilogue(const LinearShape& shape);
+
+// A kernel that fills its outputs with zeros: for gradients of a batch without samples.
+std::unique_ptr<Kernel> make_zero_kernel(const KernelRequest& request);
+
+// Parts of a launch's workspace, one behind the other.
+class WorkspaceLayout {
+ public:
+  // Returns the offset of the next part.
+  int64_t add(int64_t bytes) {
+    constexpr int64_t kAlignment = 256;
+    const int64_t offset = bytes_;
+    bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    return offset;
+  }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  int64_t bytes_ = 0;
+};
+
+inline void* at(void* memory, int64_t offset) { return static_cast<std::byte*>(memory) + offset; }
+
+// A product and what follows it: in one graph where cuDNN has an engine for that, else the product
+// alone and then add_epilogue().
+class FollowedProduct {
+ public:
+  // graph(followers) makes the graph; the epilogue says how large y is.
+  template <class MakeGraph>
+  FollowedProduct(CudaDevice& device, const MakeGraph& graph, const Followers& followers,
+                  DType dtype, const Epilogue& epilogue)
+      : followers_(followers), dtype_(dtype), epilogue_(epilogue) {
+    epilogue_.relu = followers.relu;
+    const OperationGraph fused = graph(followers);
+    fused_ = device.planner().can_plan(fused);
+    runner_ = Runner(device.planner().plan(fused_ ? fused : graph(Followers{})));
+    handle_ = device.handle();
+    add_workspace();
+  }
+
+  int64_t workspace_bytes() const { return workspace_.bytes(); }
+  const std::string& implementation() const { return implementation_; }
+
+  struct Memory {
+    const void* x;
+    const void* w;
+    const float* bias;     // as many as y has channels in memory
+    const void* residual;  // may be y
+    void* y;
+    void* workspace;
+  };
+  void run(const Memory& memory, CudaStream stream);
+
+ private:
+  void add_workspace();
+
+  Followers followers_;
+  DType dtype_;
+  Epilogue epilogue_;
+  bool fused_ = false;
+  Runner runner_;
+  cudnnHandle_t handle_ = nullptr;
+  WorkspaceLayout workspace_;
+  int64_t plan_at_ = 0;
+  int64_t residual_at_ = 0;
+  std::string implementation_;
+};
+
+}  // namespace lockstep::cuda

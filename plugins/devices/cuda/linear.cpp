@@ -1,0 +1,130 @@
+// linear and its gradients: matrix products of plain, row-major matrices.
+#include "base/error.hpp"
+#include "cudnn_kernels.hpp"
+#include "ops/attributes.hpp"
+
+namespace lockstep::cuda {
+namespace {
+
+// x, w, [b] -> y
+class LinearKernel final : public Kernel {
+ public:
+  LinearKernel(const LinearShape& shape, bool bias, CudaDevice& device)
+      : bias_(bias),
+        product_(
+            device, [&](const Followers& followers) { return linear_graph(shape, followers); },
+            {.bias = bias}, shape.dtype, linear_epilogue(shape)) {}
+
+  int64_t workspace_bytes() const override { return product_.workspace_bytes(); }
+  std::string_view implementation() const override { return product_.implementation(); }
+
+  void launch(const KernelArguments& a) override {
+    product_.run({.x = a.inputs[0],
+                  .w = a.inputs[1],
+                  .bias = bias_ ? input(a, 2) : nullptr,
+                  .residual = nullptr,
+                  .y = a.outputs[0],
+                  .workspace = a.workspace},
+                 cuda_stream(a.stream));
+  }
+
+ private:
+  bool bias_;
+  FollowedProduct product_;
+};
+
+// dy, w -> dx
+class GradInputKernel final : public Kernel {
+ public:
+  GradInputKernel(const LinearShape& shape, CudaDevice& device)
+      : handle_(device.handle()), runner_(device.planner().plan(linear_grad_input_graph(shape))) {}
+
+  int64_t workspace_bytes() const override { return runner_.plan().workspace_bytes(); }
+  std::string_view implementation() const override { return runner_.plan().implementation(); }
+
+  void launch(const KernelArguments& a) override {
+    const Argument arguments[] = {{kDy, a.inputs[0]}, {kW, a.inputs[1]}, {kDx, a.outputs[0]}};
+    runner_.run(handle_, cuda_stream(a.stream), arguments, a.workspace);
+  }
+
+ private:
+  cudnnHandle_t handle_;
+  Runner runner_;
+};
+
+// x, dy -> dw, [db]
+class GradWeightKernel final : public Kernel {
+ public:
+  GradWeightKernel(const LinearShape& shape, bool bias, CudaDevice& device)
+      : shape_(shape),
+        bias_(bias),
+        handle_(device.handle()),
+        runner_(device.planner().plan(linear_grad_weight_graph(shape))) {
+    plan_at_ = workspace_.add(runner_.plan().workspace_bytes());
+    if (bias_) sums_at_ = workspace_.add(sum_rows_workspace_bytes(shape_.batch, shape_.out));
+  }
+
+  int64_t workspace_bytes() const override { return workspace_.bytes(); }
+  std::string_view implementation() const override { return runner_.plan().implementation(); }
+
+  void launch(const KernelArguments& a) override {
+    const CudaStream stream = cuda_stream(a.stream);
+    const Argument arguments[] = {{kX, a.inputs[0]}, {kDy, a.inputs[1]}, {kDw, a.outputs[0]}};
+    runner_.run(handle_, stream, arguments, at(a.workspace, plan_at_));
+    if (bias_) {
+      sum_rows(shape_.batch, shape_.out, shape_.out, shape_.dtype, a.inputs[1], output(a, 1),
+               at(a.workspace, sums_at_), stream);
+    }
+  }
+
+ private:
+  LinearShape shape_;
+  bool bias_;
+  cudnnHandle_t handle_;
+  Runner runner_;
+  WorkspaceLayout workspace_;
+  int64_t plan_at_ = 0, sums_at_ = 0;
+};
+
+std::unique_ptr<Kernel> make_linear(const KernelRequest& request, CudaDevice& device) {
+  const LinearShape shape = linear_shape(request.inputs[0], request.outputs[0]);
+  if (shape.batch == 0) return make_zero_kernel(request);
+  const bool bias = request.attributes.as<LinearAttributes>().bias;
+  return std::make_unique<LinearKernel>(shape, bias, device);
+}
+
+std::unique_ptr<Kernel> make_grad_input(const KernelRequest& request, CudaDevice& device) {
+  const LinearShape shape = linear_shape(request.outputs[0], request.inputs[0]);
+  if (shape.batch == 0) return make_zero_kernel(request);
+  return std::make_unique<GradInputKernel>(shape, device);
+}
+
+std::unique_ptr<Kernel> make_grad_weight(const KernelRequest& request, CudaDevice& device) {
+  const LinearShape shape = linear_shape(request.inputs[0], request.inputs[1]);
+  if (shape.batch == 0) return make_zero_kernel(request);
+  const bool bias = request.attributes.as<LinearAttributes>().bias;
+  return std::make_unique<GradWeightKernel>(shape, bias, device);
+}
+
+}  // namespace
+
+LinearShape linear_shape(const TensorType& x, const TensorType& y) {
+  return {.dtype = x.dtype, .batch = x.shape[0], .in = x.shape[1], .out = y.shape[1]};
+}
+
+Epilogue linear_epilogue(const LinearShape& shape) {
+  return {.rows = shape.batch,
+          .channels = shape.out,
+          .stored_channels = shape.out,
+          .bias = nullptr,
+          .residual = nullptr,
+          .relu = false};
+}
+
+void add_linear_kernels(CudaKernelTable& table) {
+  table.set("linear", make_linear);
+  table.set("linear_grad_input", make_grad_input);
+  table.set("linear_grad_weight", make_grad_weight);
+}
+
+}  // namespace lockstep::cuda

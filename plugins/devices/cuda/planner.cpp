@@ -1,0 +1,208 @@
+#include "planner.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "check.hpp"
+
+namespace lockstep::cuda {
+namespace {
+
+// How many of the heuristics' engines are measured.
+constexpr size_t kMeasured = 8;
+// How many engines the heuristics are asked for.
+constexpr int64_t kMostEngines = 64;
+
+bool has_note(const Descriptor& engine, cudnnBackendNumericalNote_t note) {
+  return engine.has(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, note);
+}
+
+// "cudnn engine 38, tensor cores"
+std::string engine_text(const Descriptor& engine) {
+  std::string text = concat("cudnn engine ", engine.integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
+  if (has_note(engine, CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) text += ", tensor cores";
+  if (has_note(engine, CUDNN_NUMERICAL_NOTE_WINOGRAD)) text += ", wino";
+  if (has_note(engine, CUDNN_NUMERICAL_NOTE_FFT)) text += ", fft";
+  const bool compiled = engine.has(CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
+                                   CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
+  return compiled ? text + ", compiled" : text;
+}
+
+std::string options_text(const PlannerOptions& options, bool tuned) {
+  std::string text = options.deterministic ? "deterministic" : "any";
+  if (options.tf32) text += " tf32";
+  if (tuned) text += " measured";
+  return text + concat(" workspace ", options.most_workspace_bytes);
+}
+
+}  // namespace
+
+Planner::Planner(cudnnHandle_t handle, const GpuProperties& gpu, const PlannerOptions& options)
+    : handle_(handle), gpu_(gpu), options_(options) {}
+
+Planner::Planner(const std::string& description, const GpuProperties& gpu,
+                 const PlannerOptions& options)
+    : properties_(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR), gpu_(gpu), options_(options) {
+  const size_t end = description.find_last_not_of(" \n");
+  properties_.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, description.substr(0, end + 1))
+      .finalize("device description");
+}
+
+// What is measured can come out differently each time: with `deterministic` only what the cache
+// keeps for later runs is measured.
+bool Planner::tunes() const {
+  return handle_ != nullptr && options_.autotune && (cache_.keeps() || !options_.deterministic);
+}
+
+std::shared_ptr<const ExecutionPlan> Planner::plan(const OperationGraph& graph) {
+  const std::string text = graph.text();
+  if (const auto found = plans_.find(text); found != plans_.end()) return found->second;
+  if (const auto found = refused_.find(text); found != refused_.end()) {
+    fail(Failure::device, found->second);
+  }
+  watch_(graph.label, nullptr);
+  try {
+    Plan plan = load_or_choose(graph, text);
+    watch_(graph.label, plan.get());
+    return plans_[text] = std::move(plan);
+  } catch (const Error& error) {
+    refused_[text] = error.what();
+    throw;
+  }
+}
+
+bool Planner::can_plan(const OperationGraph& graph) {
+  try {
+    plan(graph);
+    return true;
+  } catch (const Error& error) {
+    log::debug(error.what());
+    return false;
+  }
+}
+
+Planner::Plan Planner::load_or_choose(const OperationGraph& graph, const std::string& text) {
+  const PlanKey key{.gpu = gpu_.name,
+                    .architecture = gpu_.architecture,
+                    .options = options_text(options_, tunes()),
+                    .label = graph.label,
+                    .graph = text};
+  if (Plan stored = load(key)) return stored;
+  Plan chosen = choose(graph);
+  const StoredPlan mine{
+      chosen->descriptor().characters(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION),
+      chosen->implementation()};
+  const StoredPlan kept = cache_.store(key, mine);
+  if (kept.plan == mine.plan) return chosen;
+  Plan first = load(key);  // another rank's
+  return first != nullptr ? first : chosen;
+}
+
+Planner::Plan Planner::load(const PlanKey& key) const {
+  const std::optional<StoredPlan> stored = cache_.load(key);
+  if (!stored) return nullptr;
+  try {
+    Descriptor plan = new_plan();
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, stored->plan).finalize("stored plan");
+    return std::make_shared<ExecutionPlan>(std::move(plan), stored->implementation);
+  } catch (const Error& error) {
+    cache_.refuse(key, concat("does not load (", error.what(), ')'));
+    return nullptr;
+  }
+}
+
+Descriptor Planner::new_plan() const {
+  Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  if (handle_ != nullptr) {
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle_);
+  } else {
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_);
+  }
+  return plan;
+}
+
+Planner::Plan Planner::choose(const OperationGraph& graph) const {
+  std::string refusals;
+  const std::vector<Plan> plans = candidates(graph, tunes() ? kMeasured : 1, refusals);
+  if (plans.empty()) {
+    fail(Failure::device, graph.label, ": cuDNN ", cudnn_version_text(), " has no engine on sm_",
+         gpu_.architecture, " (", options_text(options_, false), "): ", refusals);
+  }
+  if (plans.size() == 1) return plans[0];
+  try {
+    const auto time = [&](const Plan& plan) { return measure(handle_, graph, plan); };
+    std::vector<double> times;
+    std::transform(plans.begin(), plans.end(), std::back_inserter(times), time);
+    const auto fastest = std::min_element(times.begin(), times.end()) - times.begin();
+    return plans[static_cast<size_t>(fastest)];
+  } catch (const Error& error) {
+    log::debug(concat(graph.label, ": not measured, the first engine is taken: ", error.what()));
+    return plans[0];
+  }
+}
+
+// Plans of the engines that heuristics name, best first; what they have to say of none comes from
+// the fallback, which knows the general engines.
+std::vector<Planner::Plan> Planner::candidates(const OperationGraph& graph, size_t most,
+                                               std::string& refusals) const {
+  std::vector<Plan> plans;
+  const auto refuse = [&](const char* reason) {
+    if (refusals.find(reason) == refusals.npos) {
+      refusals += concat(refusals.empty() ? "" : "; ", reason);
+    }
+  };
+  const Descriptor operations = graph.descriptor(handle_);
+  for (cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+    std::vector<Descriptor> configurations;
+    try {
+      configurations = engines(operations, mode);
+    } catch (const Error& error) {
+      refuse(error.what());
+    }
+    for (const Descriptor& configuration : configurations) {
+      try {
+        plans.push_back(plan_engine(configuration, graph));
+      } catch (const Error& error) {
+        refuse(error.what());
+      }
+      if (plans.size() == most) return plans;
+    }
+    if (!plans.empty()) break;
+  }
+  return plans;
+}
+
+std::vector<Descriptor> Planner::engines(const Descriptor& graph,
+                                         cudnnBackendHeurMode_t mode) const {
+  Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph)
+      .set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+  if (handle_ == nullptr) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, properties_);
+  heuristics.finalize("engine heuristics");
+  return heuristics.parts(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR,
+                          kMostEngines);
+}
+
+Planner::Plan Planner::plan_engine(const Descriptor& configuration,
+                                   const OperationGraph& graph) const {
+  const Descriptor engine =
+      configuration.parts(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1).at(0);
+  if (options_.deterministic && has_note(engine, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) {
+    fail(Failure::device, "an engine is not deterministic");
+  }
+  if (!options_.tf32 && graph.is_f32 && has_note(engine, CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) {
+    fail(Failure::device, "an engine computes in TF32");
+  }
+  Descriptor descriptor = new_plan();
+  descriptor.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration).finalize("plan");
+  auto plan = std::make_shared<ExecutionPlan>(std::move(descriptor), engine_text(engine));
+  if (plan->workspace_bytes() > options_.most_workspace_bytes) {
+    fail(Failure::device, "an engine wants ", bytes_text(plan->workspace_bytes()),
+         " of workspace, more than ", bytes_text(options_.most_workspace_bytes));
+  }
+  return plan;
+}
+
+}  // namespace lockstep::cuda
