@@ -8,10 +8,23 @@
 
 #include "base/log.hpp"
 #include "base/patterns.hpp"
+#include "base/text.hpp"
+#include "ops/attributes.hpp"
 #include "runtime/guard.hpp"
 
 namespace lockstep {
 namespace {
+
+constexpr std::pair<std::string_view, DType> kPrecisions[] = {
+    {"fp32", DType::f32}, {"bf16", DType::bf16}, {"fp16", DType::f16}};
+
+DType precision_of(const Recipe& recipe) {
+  for (const auto& [name, type] : kPrecisions) {
+    if (name == recipe.train.precision) return type;
+  }
+  LS_ASSERT(false);  // the recipe's rule lets no other through
+  return DType::f32;
+}
 
 // How long ranks other than 0 wait before they report an error, since rank 0 may be about to say
 // the same and end all.
@@ -43,6 +56,23 @@ void require_logits(std::string_view model, Value logits, int64_t classes) {
   if (shape.rank() == 2 && shape[1] == classes) return;
   fail(Failure::usage, "model ", model, ": gives ", shape, "; the loss expects (N, ", classes,
        "), a logit per class; keep the model's classifier (model.include_top = true)");
+}
+
+bool computes_in(const Device& device, DType type) {
+  return device.supports("conv2d", Attributes::of(Conv2dAttributes{}), type);
+}
+
+// Before anything starts.
+void require_precision(const Recipe& recipe, const Device& device) {
+  if (computes_in(device, precision_of(recipe))) return;
+  std::vector<std::string> known;
+  for (const auto& [name, type] : kPrecisions) {
+    if (computes_in(device, type)) known.push_back(concat('"', name, '"'));
+  }
+  fail(Failure::usage, recipe.place("train.precision"), ": train.precision is \"",
+       recipe.train.precision, "\", in which this device does not compute (", device.description(),
+       "); expected ", list_words(known, " or "),
+       "; change it, also with --set train.precision=fp32, or take another device.name");
 }
 
 }  // namespace
@@ -80,13 +110,15 @@ std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, R
 
 std::unique_ptr<Device> make_device(const Recipe& recipe, Registry& registry, int local_rank,
                                     int local_size) {
-  return registry.find_device(device_name(recipe, registry))
-      .make({.local_rank = local_rank,
-             .local_size = local_size,
-             .threads = recipe.device.threads,
-             .deterministic = recipe.device.deterministic,
-             .tf32 = recipe.device.tf32,
-             .autotune = recipe.device.autotune});
+  auto device = registry.find_device(device_name(recipe, registry))
+                    .make({.local_rank = local_rank,
+                           .local_size = local_size,
+                           .threads = recipe.device.threads,
+                           .deterministic = recipe.device.deterministic,
+                           .tf32 = recipe.device.tf32,
+                           .autotune = recipe.device.autotune});
+  require_precision(recipe, *device);
+  return device;
 }
 
 PlanRequest plan_request(const Recipe& recipe, const OpenedData& data, Registry& registry) {
@@ -109,6 +141,7 @@ PlanRequest plan_request(const Recipe& recipe, const OpenedData& data, Registry&
     options.push_back({"auxiliary", {}, {true, {}}});
     request.model_with_auxiliary = model_with(std::move(options));
   }
+  request.precision = precision_of(recipe);
   request.label_smoothing = recipe.train.label_smoothing;
   request.sync_batch_norm = recipe.train.sync_batch_norm;
   request.trainable = [frozen = NamePatterns(recipe.train.freeze)](std::string_view name) {
@@ -125,6 +158,8 @@ ParameterLayout parameter_layout(const PlanRequest& request, Mode mode, const Re
   of_mode.mode = mode;
   // With two samples even a batch norm over single pixels has a variance.
   of_mode.batch_size = 2;
+  // Of any precision the same: what it casts, and so the order of some gradients, plays no part.
+  of_mode.precision = DType::f32;
   const Supports supports = [&device](std::string_view op, const Attributes& attributes) {
     return device.supports(op, attributes, DType::f32);
   };

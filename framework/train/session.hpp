@@ -30,7 +30,8 @@ std::string device_name(const Recipe& recipe, Registry& registry);
 
 // Starts the communication thread with the recipe's communicator.
 std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, Registry& registry);
-// The recipe's device, with this rank's share of the host.
+// The recipe's device, with this rank's share of the host. Throws Error{usage} where it does not
+// compute in the recipe's precision.
 std::unique_ptr<Device> make_device(const Recipe& recipe, Registry& registry, int local_rank,
                                     int local_size);
 

@@ -52,6 +52,7 @@ class Trainer {
   void evaluate();
   void evaluate_on(Evaluator& evaluator, const char* split);
   void count_bad_samples();
+  void note_skipped_step();
   void save(bool best);
   bool time_is_up() const;
   double seconds() const;
@@ -82,6 +83,7 @@ class Trainer {
   double seconds_before_ = 0;     // of this training, before it was resumed
   double data_wait_seconds_ = 0;  // of this run, on this rank
   int64_t bad_samples_ = 0;       // of this run, over all ranks
+  int64_t skipped_in_a_row_ = 0;  // steps of fp16
 };
 
 }  // namespace lockstep

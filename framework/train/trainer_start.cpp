@@ -11,6 +11,7 @@
 #include "data/class_indices.hpp"
 #include "train/environment.hpp"
 #include "train/initial_weights.hpp"
+#include "train/loss_scale.hpp"
 #include "train/snapshot.hpp"
 #include "train/trainer.hpp"
 
@@ -87,6 +88,7 @@ RunStart Trainer::agree_on_run() {
 // The same state on all ranks: from the checkpoint to resume, from init.weights, or drawn.
 void Trainer::start_state(const fs::path& checkpoint) {
   progress_.seed = recipe_.seed;
+  progress_.loss_scale = initial_loss_scale(recipe_.train);
   setup_.state.initialize(
       {.seed = recipe_.seed, .normal = recipe_.init.scheme == "normal", .std = recipe_.init.std});
   if (session_.is_first() && !checkpoint.empty()) {
