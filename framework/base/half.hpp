@@ -3,7 +3,8 @@
 //
 // From float both round to nearest, ties to even; what is too large becomes infinite, NaN stays
 // NaN with its sign, and denormal numbers are exact. To float both are exact. Written without
-// branches on data, so that compilers turn loops over them into vector code.
+// branches on data, so that compilers turn loops over them into vector code. On a GPU its own
+// instructions do the same, but for NaN, which loses sign and payload.
 #pragma once
 
 #include <cstdint>
@@ -56,6 +57,11 @@ LS_HD inline float to_float(float x) { return x; }
 LS_HD inline float to_float(Bf16 x) { return detail::float_of(uint32_t{x.bits} << 16); }
 
 LS_HD inline float to_float(F16 x) {
+#if defined(__CUDA_ARCH__)
+  float result;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(x.bits));
+  return result;
+#else
   constexpr uint32_t kLeastNormal = 0x0400, kInfinity = 0x7c00;
   constexpr uint32_t kBias = (127 - 15) << 23;  // between the two exponents
   const uint32_t sign = uint32_t{x.bits & 0x8000u} << 16;
@@ -64,6 +70,7 @@ LS_HD inline float to_float(F16 x) {
   const uint32_t denormal =
       detail::bits_of(static_cast<float>(static_cast<int32_t>(magnitude)) * 0x1p-24f);
   return detail::float_of(sign | (magnitude < kLeastNormal ? denormal : normal));
+#endif
 }
 
 template <class T>
@@ -76,14 +83,25 @@ LS_HD inline float from_float<float>(float x) {
 
 template <>
 LS_HD inline Bf16 from_float<Bf16>(float x) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  uint16_t result;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(result) : "f"(x));
+  return {result};
+#else
   constexpr uint32_t kQuiet = 0x0040;  // a NaN must not lose its last bit
   const uint32_t bits = detail::bits_of(x);
   const bool is_nan = (bits & ~detail::kFloatSign) > detail::kFloatInfinity;
   return {static_cast<uint16_t>(is_nan ? bits >> 16 | kQuiet : detail::round_off(bits, 16))};
+#endif
 }
 
 template <>
 LS_HD inline F16 from_float<F16>(float x) {
+#if defined(__CUDA_ARCH__)
+  uint16_t result;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(result) : "f"(x));
+  return {result};
+#else
   constexpr uint32_t kLeastNormal = (127u - 14) << 23;  // 2^-14
   constexpr uint32_t kTooLarge = 0x477ff000;            // 65520: from here on infinite
   constexpr uint32_t kBias = (127u - 15) << 23;
@@ -97,6 +115,7 @@ LS_HD inline F16 from_float<F16>(float x) {
   result = magnitude >= kTooLarge ? 0x7c00 : result;
   result = magnitude > detail::kFloatInfinity ? 0x7e00 | (magnitude >> 13 & 0x3ff) : result;
   return {static_cast<uint16_t>(result | (bits >> 16 & 0x8000))};
+#endif
 }
 
 }  // namespace lockstep

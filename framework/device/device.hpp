@@ -121,6 +121,7 @@ struct UpdateRequest {
   std::string_view optimizer_name;
   std::span<const UpdateGroup> groups;
   std::span<const UpdateSegment> segments;
+  std::string_view optimizer_plugin = {};  // the file that the optimizer came from
 };
 
 class Device {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "base/dtype.hpp"
 #include "device/device.hpp"
@@ -28,6 +30,7 @@ struct UpdateChunk {
   int64_t offset;
   int32_t count;
   int32_t group;
+  int32_t segment;
 };
 struct UpdateCall {
   static constexpr int kMostSlots = 8;
@@ -36,11 +39,18 @@ struct UpdateCall {
   const UpdateChunk* chunks = nullptr;
   const void* functors = nullptr;         // one per group
   const float* lr_multipliers = nullptr;  // one per group
+  const Norms* norms = nullptr;           // one per segment; null where no optimizer needs them
   const StepInfo* step = nullptr;
   const float* g = nullptr;
   float* w = nullptr;
   float* slots[kMostSlots] = {};
 };
 using LaunchUpdate = void (*)(const UpdateCall&, Stream*);
+
+// By the names of optimizers and ops.
+struct FunctorLaunches {
+  std::map<std::string, LaunchUpdate, std::less<>> optimizers;
+  std::map<std::string, PointwiseLaunches, std::less<>> pointwise;
+};
 
 }  // namespace lockstep

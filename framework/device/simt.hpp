@@ -2,7 +2,7 @@
 // threadIdx, __syncthreads, shuffles): launches, arrays that a block shares, tables in device
 // memory.
 //
-// It is compiled by nvcc; or by a host compiler that includes tests/cuda/shim/simt_shim.hpp before
+// It is compiled by nvcc; or by a host compiler that includes tests/simt/shim/simt_shim.hpp before
 // everything else, which runs threads as fibers. Everywhere else this header is empty.
 #pragma once
 
@@ -33,6 +33,14 @@ inline Grid grid_for(int64_t count, unsigned threads = 256) {
   const int64_t blocks = (count + threads - 1) / threads;
   return {.blocks_x = static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks),
           .threads_x = threads};
+}
+
+// A warp for each of `count` items.
+inline Grid grid_of_warps(int64_t count) {
+  constexpr unsigned kThreads = 256;
+  constexpr int64_t kWarpsOfBlock = kThreads / kWarp;
+  return {.blocks_x = static_cast<unsigned>((count + kWarpsOfBlock - 1) / kWarpsOfBlock),
+          .threads_x = kThreads};
 }
 
 #if defined(__CUDACC__)

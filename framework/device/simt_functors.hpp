@@ -66,7 +66,8 @@ constexpr PointwiseLaunches pointwise_launches() {
 
 // Four elements of all arrays in registers, where they can be moved at once.
 template <class F>
-__device__ void update_four(const F& f, const StepInfo& step, const UpdateCall& call, int64_t at) {
+__device__ void update_four(const F& f, const StepInfo& step, const Norms& norms,
+                            const UpdateCall& call, int64_t at) {
   constexpr int kArrays = F::slots > 0 ? F::slots : 1;
   using Four = Pack<float, 4>;
   Four w = *reinterpret_cast<const Four*>(call.w + at);
@@ -80,7 +81,8 @@ __device__ void update_four(const F& f, const StepInfo& step, const UpdateCall& 
   }
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
-    f(step, w.values[k], g.values[k] * step.gradient_scale, Slots<F::slots>{arrays, k});
+    update_element(f, step, norms, w.values[k], g.values[k] * step.gradient_scale,
+                   Slots<F::slots>{arrays, k});
   }
   *reinterpret_cast<Four*>(call.w + at) = w;
 #pragma unroll
@@ -88,8 +90,10 @@ __device__ void update_four(const F& f, const StepInfo& step, const UpdateCall& 
 }
 
 template <class F>
-__device__ void update_one(const F& f, const StepInfo& step, const UpdateCall& call, int64_t at) {
-  f(step, call.w[at], call.g[at] * step.gradient_scale, Slots<F::slots>{call.slots, at});
+__device__ void update_one(const F& f, const StepInfo& step, const Norms& norms,
+                           const UpdateCall& call, int64_t at) {
+  update_element(f, step, norms, call.w[at], call.g[at] * step.gradient_scale,
+                 Slots<F::slots>{call.slots, at});
 }
 
 // One block per chunk.
@@ -99,13 +103,15 @@ __global__ void update_kernel(UpdateCall call) {
   const F f = static_cast<const F*>(call.functors)[chunk.group];
   StepInfo step = *call.step;
   step.lr *= call.lr_multipliers[chunk.group];
+  Norms norms;
+  if constexpr (needs_norms_of<F>()) norms = call.norms[chunk.segment];
   const int32_t fours = chunk.offset % 4 == 0 ? chunk.count / 4 : 0;
   for (int32_t i = static_cast<int32_t>(threadIdx.x); i < fours; i += blockDim.x) {
-    update_four(f, step, call, chunk.offset + 4 * i);
+    update_four(f, step, norms, call, chunk.offset + 4 * i);
   }
   for (int32_t i = 4 * fours + static_cast<int32_t>(threadIdx.x); i < chunk.count;
        i += blockDim.x) {
-    update_one(f, step, call, chunk.offset + i);
+    update_one(f, step, norms, call, chunk.offset + i);
   }
 }
 

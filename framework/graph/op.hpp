@@ -66,6 +66,7 @@ struct OpDef {
   std::function<int64_t(std::span<const TensorType> inputs, const TensorType& output,
                         const Attributes&)>
       multiply_adds = nullptr;
+  std::string plugin = {};  // the file that the op came from; empty: the framework
 };
 
 class OpRegistry {

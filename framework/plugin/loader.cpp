@@ -25,22 +25,6 @@ fs::path library_folder() {
   return fs::weakly_canonical(info.dli_fname, error).parent_path();
 }
 
-// How a plugin that does not fit is built again, for this installation or build.
-std::string rebuild_command() {
-  const fs::path library = library_folder();
-  std::error_code error;
-  if (fs::exists(library / "cmake" / "Lockstep", error)) {
-    return concat(
-        "cmake -S SOURCE -B BUILD -DLockstep_DIR=", (library / "cmake" / "Lockstep").string(),
-        " && cmake --build BUILD --clean-first");
-  }
-  for (fs::path folder = library; folder.has_relative_path(); folder = folder.parent_path()) {
-    if (fs::exists(folder / "CMakeCache.txt", error))
-      return concat("cmake --build ", folder.string());
-  }
-  return "cmake --build BUILD --clean-first";
-}
-
 std::map<std::string, std::string, std::less<>> abi_parts(std::string_view id) {
   std::map<std::string, std::string, std::less<>> parts;
   while (!id.empty()) {
@@ -70,6 +54,21 @@ void append_files(std::vector<PluginFile>& files,
 }
 
 }  // namespace
+
+std::string rebuild_command() {
+  const fs::path library = library_folder();
+  std::error_code error;
+  if (fs::exists(library / "cmake" / "Lockstep", error)) {
+    return concat(
+        "cmake -S SOURCE -B BUILD -DLockstep_DIR=", (library / "cmake" / "Lockstep").string(),
+        " && cmake --build BUILD --clean-first");
+  }
+  for (fs::path folder = library; folder.has_relative_path(); folder = folder.parent_path()) {
+    if (fs::exists(folder / "CMakeCache.txt", error))
+      return concat("cmake --build ", folder.string());
+  }
+  return "cmake --build BUILD --clean-first";
+}
 
 std::vector<PluginFolder> plugin_search_path() {
   std::vector<PluginFolder> folders;
@@ -137,7 +136,8 @@ const lockstep_plugin& open_plugin(const std::string& path) {
     fail(Failure::usage, where, "cannot be opened (", dlerror(),
          "); rebuild it: ", rebuild_command());
   }
-  const std::string name = fs::path(path).stem().string();
+  const std::string file = fs::path(path).filename().string();
+  const std::string name = file.substr(0, file.find('.'));
   const std::string symbol = "lockstep_plugin_" + name;
   using EntryPoint = const lockstep_plugin* (*)();
   const auto entry_point = reinterpret_cast<EntryPoint>(dlsym(handle, symbol.c_str()));

@@ -35,9 +35,12 @@ struct PluginFile {
 std::vector<PluginFile> find_plugins(std::string_view folder = {});
 
 // Opens the file and checks everything that can be checked before a C++ type crosses: the entry
-// point, its size, the ABI id and the name. Never closed again. Throws Error{usage} that says what
-// does not fit.
+// point, its size, the ABI id and the name (NAME of NAME.so and of its twin NAME.cuda.so). Never
+// closed again. Throws Error{usage} that says what does not fit.
 const lockstep_plugin& open_plugin(const std::string& path);
+
+// How plugins are built again, for this installation or build.
+std::string rebuild_command();
 
 // The parts in which two ABI ids differ: "compiler is gcc-11, not gcc-12; …". Empty if they are
 // equal.

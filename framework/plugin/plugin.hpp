@@ -12,6 +12,7 @@
 
 #include "base/clones.hpp"
 #include "data/dataset.hpp"
+#include "device/simt_functors.hpp"
 #include "graph/nn.hpp"
 #include "ops/attributes.hpp"
 #include "plugin/abi.h"
@@ -116,15 +117,6 @@ void Registry::transform(std::string name, std::string help) {
                  }});
 }
 
-template <class Functor>
-void Registry::optimizer(std::string name, std::string help) {
-  add_optimizer({std::move(name), std::move(help), current_plugin_, &options_of<Functor>(),
-                 [](const Setting::Table& settings) {
-                   return std::make_shared<const detail::FunctorOptimizer<Functor>>(
-                       read_options<Functor>(settings, "optimizer"));
-                 }});
-}
-
 template <class O>
 void Registry::schedule(std::string name, double (*rate)(const ScheduleArguments&, const O&),
                         std::string help) {
@@ -135,6 +127,29 @@ void Registry::schedule(std::string name, double (*rate)(const ScheduleArguments
                 }});
 }
 
+#if defined(__CUDACC__) || defined(LOCKSTEP_SIMT_SHIM)
+
+// Compiled for a GPU the source is the plugin's twin: functors register how they are launched.
+template <class Functor>
+void Registry::optimizer(std::string name, std::string) {
+  functor_launches_.optimizers.emplace(std::move(name), &simt::launch_update<Functor>);
+}
+template <class Functor>
+void Registry::pointwise(std::string name, std::string) {
+  functor_launches_.pointwise.emplace(std::move(name), simt::pointwise_launches<Functor>());
+}
+
+#else
+
+template <class Functor>
+void Registry::optimizer(std::string name, std::string help) {
+  add_optimizer({std::move(name), std::move(help), current_plugin_, &options_of<Functor>(),
+                 [](const Setting::Table& settings) {
+                   return std::make_shared<const detail::FunctorOptimizer<Functor>>(
+                       read_options<Functor>(settings, "optimizer"));
+                 }});
+}
+
 template <class Functor>
 void Registry::pointwise(std::string name, std::string help) {
   add_pointwise(std::move(name),
@@ -142,6 +157,8 @@ void Registry::pointwise(std::string name, std::string help) {
                  Functor::forward(0.0f) == 0.0f},
                 std::move(help));
 }
+
+#endif
 
 }  // namespace lockstep
 

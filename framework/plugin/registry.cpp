@@ -105,11 +105,14 @@ void Registry::communicator(
                         std::move(make)});
 }
 
-void Registry::op(OpDef definition) { ops_.add(std::move(definition)); }
+void Registry::op(OpDef definition) {
+  definition.plugin = current_plugin_;
+  ops_.add(std::move(definition));
+}
 
 void Registry::add_pointwise(std::string name, PointwiseLoops loops, std::string help) {
-  ops_.add(pointwise_op(name, loops, std::move(help)));
-  ops_.add(pointwise_grad_op(name, loops));
+  op(pointwise_op(name, loops, std::move(help)));
+  op(pointwise_grad_op(name, loops));
 }
 
 void Registry::kernel(std::string device, std::string op, KernelFactory factory) {

@@ -15,6 +15,7 @@
 #include "data/dataset.hpp"
 #include "device/communicator.hpp"
 #include "device/device.hpp"
+#include "device/functor_launches.hpp"
 #include "graph/nn.hpp"
 #include "graph/op.hpp"
 #include "train/optimizer.hpp"
@@ -100,8 +101,8 @@ class Registry {
   template <class O>
   void schedule(std::string name, double (*rate)(const ScheduleArguments&, const O&),
                 std::string help = {});
-  // Functor: static float forward(float x); static float backward(float y, float dy). Adds NAME and
-  // NAME_grad.
+  // Functor: LS_HD static float forward(float x); LS_HD static float backward(float y, float dy).
+  // Adds NAME and NAME_grad.
   template <class Functor>
   void pointwise(std::string name, std::string help = {});
   void op(OpDef definition);
@@ -123,6 +124,8 @@ class Registry {
   const CommunicatorEntry& find_communicator(std::string_view name);
   const OpRegistry& ops() const { return ops_; }
   const KernelFactory* find_kernel(std::string_view device, std::string_view op) const;
+  // What a twin registers in place of optimizers and pointwise ops; see plugin/twin.hpp.
+  const FunctorLaunches& functor_launches() const { return functor_launches_; }
 
   // Opens every plugin in the search path; those that do not open are listed with the reason.
   struct Listed {
@@ -165,6 +168,7 @@ class Registry {
   Table<CommunicatorEntry> communicators_;
   OpRegistry ops_;
   std::map<std::pair<std::string, std::string>, KernelFactory> kernels_;
+  FunctorLaunches functor_launches_;
   std::set<std::string> opened_;
   std::string current_plugin_;
 };

@@ -9,7 +9,8 @@ namespace lockstep {
 
 Update::Update(Device& device, State& state, const UpdatePlan& plan)
     : device_(device), state_(state), clip_grad_norm_(plan.clip_grad_norm) {
-  optimizer_ = device.prepare_update({plan.optimizer_name, plan.groups, plan.segments});
+  optimizer_ = device.prepare_update(
+      {plan.optimizer_name, plan.groups, plan.segments, plan.optimizer_plugin});
   squared_norm_ = device.prepare_squared_norm(state.layout.trainable_elements);
   squared_norm_result_ = DeviceMemory(device, sizeof(double));
   prepare_statistics();

@@ -13,6 +13,7 @@ namespace lockstep {
 // What is to be done with the gradients after the last shard.
 struct UpdatePlan {
   std::string optimizer_name;
+  std::string optimizer_plugin = {};  // the file it came from
   std::vector<UpdateGroup> groups;
   std::vector<UpdateSegment> segments;
   double clip_grad_norm = 0;  // 0: off

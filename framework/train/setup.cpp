@@ -139,8 +139,10 @@ Setup::Setup(Session& session)
   const Recipe& recipe = session.recipe;
   check_patterns(recipe, state.layout);
   const Plan& first = plans.get(executor, Mode::training, largest_shard);
-  executor.prepare_update(
-      plan_update(state.layout, recipe.optimizer, optimizer, recipe.train.clip_grad_norm));
+  UpdatePlan update =
+      plan_update(state.layout, recipe.optimizer, optimizer, recipe.train.clip_grad_norm);
+  update.optimizer_plugin = session.registry.find_optimizer(recipe.optimizer.name).plugin;
+  executor.prepare_update(update);
   require_equal(*session.communication, "recipe", recipe_text);
   require_equal(*session.communication, "the plan's collectives", first.collectives());
 }

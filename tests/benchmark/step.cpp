@@ -100,8 +100,10 @@ class Bench {
     state_.initialize({.seed = recipe_.seed});
     executor_.attach(plan_, arguments.image);
     if (!is_training()) return;
-    executor_.prepare_update(
-        plan_update(state_.layout, recipe_.optimizer, optimizer_, recipe_.train.clip_grad_norm));
+    UpdatePlan update =
+        plan_update(state_.layout, recipe_.optimizer, optimizer_, recipe_.train.clip_grad_norm);
+    update.optimizer_plugin = registry_.find_optimizer(recipe_.optimizer.name).plugin;
+    executor_.prepare_update(update);
   }
 
   // Seconds for so many steps.

@@ -75,7 +75,10 @@ void add_own_kernels(CudaKernelTable& table);
 // reshape and dropout, and where pointwise ops get them plain.
 LayoutChoice own_layouts(const KernelRequest& request, std::span<const Layout> available);
 
-// Over whole arenas: see Device.
+// The kernel of a pointwise op that a plugin registers, from the plugin's twin.
+std::unique_ptr<Kernel> make_plugin_pointwise_kernel(const KernelRequest& request);
+
+// Over whole arenas: see Device. The update is that of the twin of the optimizer's plugin.
 std::unique_ptr<Kernel> make_update_kernel(const UpdateRequest& request);
 std::unique_ptr<Kernel> make_squared_norm_kernel(int64_t count);
 std::unique_ptr<Kernel> make_accumulate_kernel(int64_t count, double keep, double add);

@@ -5,6 +5,7 @@
 #include "ops/attributes.hpp"
 #include "ops/pointwise_functors.hpp"
 #include "own.hpp"
+#include "plugin/twin.hpp"
 #include "requests.hpp"
 
 namespace lockstep::cuda {
@@ -155,6 +156,11 @@ std::unique_ptr<Kernel> make_pointwise_kernel(const KernelRequest& request,
         launches.forward(call, a.inputs[0], a.outputs[0], a.stream);
       },
       "own");
+}
+
+std::unique_ptr<Kernel> make_plugin_pointwise_kernel(const KernelRequest& request) {
+  return make_pointwise_kernel(request,
+                               find_pointwise_launches(request.definition.plugin, request.op));
 }
 
 void convert(const void* x, DType from, void* y, DType to, int64_t count, CudaStream stream) {

@@ -79,8 +79,8 @@ void launch_sums(const Columns& columns, Term term, Finish finish, void* workspa
   const simt::Grid grid = grid_of(columns);
   simt::launch(&partial_sums_kernel<kSums, Term>, grid, stream, columns, term, partial);
   simt::launch(&finish_sums_kernel<kSums, Finish>,
-               simt::grid_for(kSums * columns.vectors() * simt::kVector * simt::kWarp), stream,
-               columns, static_cast<int>(grid.blocks_y), partial, finish);
+               simt::grid_of_warps(kSums * columns.vectors() * simt::kVector), stream, columns,
+               static_cast<int>(grid.blocks_y), partial, finish);
 }
 
 }  // namespace lockstep::cuda

@@ -4,8 +4,8 @@
 namespace {
 using namespace lockstep;
 struct HalfSquare {
-  static float forward(float x) { return x > 0 ? std::sqrt(x) : 0; }
-  static float backward(float y, float dy) { return y > 0 ? dy / (2 * y) : 0; }
+  LS_HD static float forward(float x) { return x > 0 ? std::sqrt(x) : 0; }
+  LS_HD static float backward(float y, float dy) { return y > 0 ? dy / (2 * y) : 0; }
 };
 Value model(Scope, Value image, int64_t, const NoOptions&) {
   return nn::pointwise("half_square", image);

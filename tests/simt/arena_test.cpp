@@ -8,13 +8,11 @@
 #include "base/half.hpp"
 #include "device/simt_functors.hpp"
 #include "own.hpp"
+#include "selftest/golden_values.hpp"
 #include "shim_device.hpp"
-#include "support/golden_values.hpp"
 
 namespace lockstep::cuda {
 namespace {
-
-using test::golden_value;
 
 std::vector<float> numbers(const std::string& key, size_t count) {
   std::vector<float> values(count);
@@ -68,8 +66,8 @@ TEST(FilterTest, FoldsABatchNormThatFollows) {
       }
     }
   }
-  fold_filter(shape, DType::f32, w.data(), DType::f32, {b.data()}, krsc.data(), bias.data(),
-              nullptr);
+  const FoldedBatchNorm none{b.data(), nullptr, nullptr, nullptr, nullptr, 0};
+  fold_filter(shape, DType::f32, w.data(), DType::f32, none, krsc.data(), bias.data(), nullptr);
   EXPECT_EQ(krsc[0], w[0]);
   EXPECT_EQ(bias[2], b[2]);
 }

@@ -9,9 +9,10 @@
 
 #include "base/half.hpp"
 #include "device/simt.hpp"
+#include "selftest/op_cases.hpp"
+#include "selftest/op_runner.hpp"
 #include "shim_device.hpp"
-#include "support/op_cases.hpp"
-#include "support/op_runner.hpp"
+#include "support/test_devices.hpp"
 
 namespace lockstep::test {
 namespace {
@@ -155,8 +156,8 @@ TEST_P(KernelsTest, EqualsTheReferenceInEveryOrderOfThreadsAndType) {
       EXPECT_TRUE(result.padding_is_zero);
       EXPECT_TRUE(result.repeats) << "a second launch gave other bits";
       const auto bytes = bytes_of(result.outputs);
-      if (first) EXPECT_EQ(bytes, *first) << "another order of threads gave other bits";
-      first = bytes;
+      if (!first) first = bytes;
+      EXPECT_EQ(bytes, *first) << "another order of threads gave other bits";
     }
   });
 }
