@@ -12,7 +12,7 @@ constexpr size_t kNamed = 3;  // in the error
 void BadSamples::add(const Dataset& dataset, int64_t index, const Error& reason) {
   const std::lock_guard lock(mutex_);
   if (!seen_.emplace(&dataset, index).second) return;
-  log::warn(concat("left out a bad sample: ", reason.what()));
+  if (warn_ == Warn::once) log::warn(concat("left out a bad sample: ", reason.what()));
   last_.emplace_back(reason.what());
   if (last_.size() > kNamed) last_.pop_front();
   if (static_cast<int64_t>(seen_.size()) <= most_) return;

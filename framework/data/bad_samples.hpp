@@ -20,16 +20,19 @@ namespace lockstep {
 // Of one rank, over all its loaders. Any thread.
 class BadSamples {
  public:
-  explicit BadSamples(int64_t most) : most_(most) {}
+  enum class Warn { once, never };  // never: another has said it already
 
-  // Counts sample `index` of `dataset` and warns of it with the reason, both once. More different
-  // ones than `most` throw Error{data} that names the last.
+  explicit BadSamples(int64_t most, Warn warn = Warn::once) : most_(most), warn_(warn) {}
+
+  // Counts sample `index` of `dataset` and warns of it with the reason, both once at most. More
+  // different ones than `most` throw Error{data} that names the last.
   void add(const Dataset& dataset, int64_t index, const Error& reason);
   int64_t count() const;
 
  private:
   mutable std::mutex mutex_;
   const int64_t most_;
+  const Warn warn_;
   std::set<std::pair<const Dataset*, int64_t>> seen_;
   std::deque<std::string> last_;  // reasons, the newest at the end
 };

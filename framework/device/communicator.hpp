@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/dtype.hpp"
 
@@ -39,6 +40,13 @@ class Pending {
   virtual Event* enqueued() const { return nullptr; }
 };
 
+// A rank as a roll call finds it.
+struct Presence {
+  std::string host;
+  bool answers = false;  // false: nothing was heard from it in time
+  int64_t started = 0;   // the collectives that it has started
+};
+
 class Communicator {
  public:
   virtual ~Communicator() = default;  // orderly end; all ranks call it
@@ -64,6 +72,17 @@ class Communicator {
                                                    Memory memory) = 0;
   // Each rank gives `bytes` bytes; everybody receives all, in rank order (host memory always).
   virtual std::unique_ptr<Pending> start_all_gather(const void* mine, void* all, int64_t bytes) = 0;
+
+  // A roll call, when nothing has moved for long: tells every other rank how many collectives this
+  // one has started and asks for as much, waiting `seconds` at most. One entry per rank, in order;
+  // empty: this communicator cannot ask.
+  virtual std::vector<Presence> call_roll([[maybe_unused]] int64_t started,
+                                          [[maybe_unused]] double seconds) {
+    return {};
+  }
+  // Answers the others' roll calls without waiting; called again and again, also beside
+  // computation.
+  virtual void answer_roll_call([[maybe_unused]] int64_t started) {}
 
   // Ends every rank of the job with this exit code; does not return. Must be bounded in time.
   [[noreturn]] virtual void abort(int exit_code) noexcept = 0;

@@ -17,6 +17,7 @@
 
 #include "base/error.hpp"
 #include "runtime/guard.hpp"
+#include "runtime/roll_call.hpp"
 
 namespace lockstep {
 namespace {
@@ -35,6 +36,10 @@ constexpr auto kLongestSleep = microseconds(250);
 // The most that one look at the clock adds to the measured silence: time in which this process
 // itself stood still (it was stopped, or the host was asleep) says nothing about the other ranks.
 constexpr double kMostSilencePerLook = 0.1;
+
+// How often a rank looks whether others ask for it, and how long it waits for their answers.
+constexpr auto kRollCallPeriod = std::chrono::milliseconds(100);
+constexpr double kRollCallSeconds = 2;
 
 // How long abort() lets the communication thread try before it ends this process alone.
 constexpr auto kAbortBound = std::chrono::seconds(4);
@@ -136,6 +141,7 @@ class CommunicationThread::Impl {
   struct InFlight {
     std::unique_ptr<Pending> pending;
     std::shared_ptr<State> state;
+    int64_t number;  // how many were started up to this one
   };
 
   void run(const Make& make) {
@@ -187,8 +193,12 @@ class CommunicationThread::Impl {
   bool collect_posted() {
     std::unique_lock lock(mutex_);
     if (queue_.empty() && in_flight_.empty()) {
-      changed_for_thread_.wait(
-          lock, [this] { return !posted_.empty() || ending_ || abort_code_ != kNoAbort; });
+      const auto is_due = [this] { return !posted_.empty() || ending_ || abort_code_ != kNoAbort; };
+      while (!changed_for_thread_.wait_for(lock, kRollCallPeriod, is_due)) {
+        lock.unlock();
+        communicator_->answer_roll_call(started_);
+        lock.lock();
+      }
       last_progress_ = last_look_ = Clock::now();
       silence_seconds_ = 0;
     }
@@ -215,7 +225,7 @@ class CommunicationThread::Impl {
       }
       add_context_on_error(*item.state, [&] {
         if (auto pending = item.start(*communicator_)) {
-          in_flight_.push_back({std::move(pending), item.state});
+          in_flight_.push_back({std::move(pending), item.state, ++started_});
         } else {
           finish(*item.state);
         }
@@ -258,14 +268,19 @@ class CommunicationThread::Impl {
     const auto now = Clock::now();
     const double elapsed = std::chrono::duration<double>(now - last_look_).count();
     last_look_ = now;
+    if (now - last_answer_ > kRollCallPeriod) {
+      communicator_->answer_roll_call(started_);
+      last_answer_ = now;
+    }
     if (in_flight_.empty()) return;  // what is waited for is this rank's own device
     silence_seconds_ += std::min(elapsed, kMostSilencePerLook);
     if (silence_seconds_ <= timeout_seconds_) return;
-    fail(Failure::device, "'", in_flight_.front().state->label, "' has waited for other ranks for ",
+    const InFlight& oldest = in_flight_.front();
+    const std::vector<Presence> ranks = communicator_->call_roll(started_, kRollCallSeconds);
+    fail(Failure::device, "'", oldest.state->label, "' has waited for other ranks for ",
          static_cast<int64_t>(timeout_seconds_),
-         " s without progress: a rank is stopped or stuck, or a link is dead; start again with "
-         "--resume, or raise "
-         "communicator.timeout_seconds");
+         " s without progress: ", who_is_absent(ranks, rank, oldest.number),
+         "; start again with --resume, or raise communicator.timeout_seconds");
   }
 
   void rest() {
@@ -310,8 +325,10 @@ class CommunicationThread::Impl {
   Device* device_ = nullptr;
   std::deque<Item> queue_;           // posted, not started
   std::vector<InFlight> in_flight_;  // started, not done
+  int64_t started_ = 0;              // so many were
   Clock::time_point last_progress_ = Clock::now();
   Clock::time_point last_look_ = Clock::now();
+  Clock::time_point last_answer_ = Clock::now();
   double silence_seconds_ = 0;
 };
 

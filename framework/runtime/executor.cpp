@@ -45,7 +45,7 @@ MetricSums Executor::train_step(const StepContext& context,
       arenas_.wait_for_upload();  // the launches are enqueued: the device is not kept waiting
       release(batch);
     }
-    reductions_.finish();
+    timer_.launch("waiting for other ranks", [&] { reductions_.finish(); });
     timer_.launch("update",
                   [&] { skipped_update_ = !update_->run(context.update, context.loss_scale); });
     sums = read_metrics();

@@ -18,6 +18,31 @@ int64_t choose_batch_size(int64_t training_batch, int64_t samples, int world_siz
   return std::min(std::max(training_batch, kLeast), std::max<int64_t>(share, 1));
 }
 
+// Agrees between batches whether a rank is to stop, waiting for nobody: what a rank says before one
+// batch all know before the next.
+class AgreedStop {
+ public:
+  explicit AgreedStop(CommunicationThread& communication) : communication_(communication) {}
+  ~AgreedStop() { communication_.wait(ticket_); }
+  AgreedStop(const AgreedStop&) = delete;
+  AgreedStop& operator=(const AgreedStop&) = delete;
+
+  // All ranks call it equally often; the same answer on all.
+  bool before_batch(bool wanted) {
+    communication_.wait(ticket_);
+    if (votes_ > 0) return true;
+    votes_ = wanted ? 1 : 0;
+    ticket_ = communication_.post_all_reduce(&votes_, 1, DType::f64, Memory::host, nullptr,
+                                             "stop of evaluation");
+    return false;
+  }
+
+ private:
+  CommunicationThread& communication_;
+  CommunicationThread::Ticket ticket_;
+  double votes_ = 0;
+};
+
 }  // namespace
 
 Evaluator::Evaluator(Session& session, const Dataset& dataset, PlanCache& plans, Executor& executor,
@@ -36,16 +61,24 @@ Evaluator::Evaluator(Session& session, const Dataset& dataset, PlanCache& plans,
                .bad_samples = session.bad_samples},
               *session.device) {}
 
-Evaluation Evaluator::run(const Look& look) {
+Evaluation Evaluator::run(const Look& look, const Stop& stop) {
   const auto begin = std::chrono::steady_clock::now();
   CommunicationThread& communication = *session_.communication;
   const int64_t samples = dataset_.size();
   const Slice mine = part_of({0, samples}, communication.rank(), communication.world_size());
   const std::vector<Slice> batches = cut_into_batches(mine, batch_size_);
 
+  // Ranks differ by a sample, so some may have a batch less.
+  const int ranks = communication.world_size();
+  const Slice largest = part_of({0, samples}, ranks - 1, ranks);
+  const size_t turns = cut_into_batches(largest, batch_size_).size();
+
   MetricSums sums;
   loader_.start(0, sample_order(samples, false, 0, 0), batches);
-  for (size_t i = 0; i < batches.size(); ++i) {
+  AgreedStop agreed(communication);
+  for (size_t i = 0; i < turns; ++i) {
+    if (stop && agreed.before_batch(stop())) return {.stopped = true};
+    if (i >= batches.size()) continue;
     const Batch batch = loader_.next();
     Plan& plan = plans_.get(executor_, Mode::evaluation, batch_size_);
     sums += executor_.evaluate(plan, batch);

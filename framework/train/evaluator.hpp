@@ -19,6 +19,7 @@ struct Evaluation {
   double top5 = 0;
   int64_t samples = 0;  // that could be read
   double seconds = 0;
+  bool stopped = false;  // before its end: nothing else here is valid
 };
 
 class Evaluator {
@@ -30,8 +31,11 @@ class Evaluator {
 
   // All ranks call it; all get the same result. `look`, if given, sees each batch of this rank and
   // its logits, (capacity, classes).
+  // `stop`, if given (on all ranks or none), is asked between batches; what is true on one rank
+  // ends the evaluation of all.
   using Look = std::function<void(const Batch& batch, std::span<const float> logits)>;
-  Evaluation run(const Look& look = nullptr);
+  using Stop = std::function<bool()>;
+  Evaluation run(const Look& look = nullptr, const Stop& stop = nullptr);
 
  private:
   Session& session_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -81,7 +82,10 @@ void FeatureSet::gather(CommunicationThread& communication) {
 FeatureCache::FeatureCache(Session& session, PlanRequest& request)
     : session_(session), pictures_(request) {
   if (session.bad_samples) {
-    bad_samples_ = std::make_shared<BadSamples>(session.recipe.data.max_bad_samples);
+    // The cache says which pictures are bad and why. The session counts those that training misses.
+    bad_samples_ = std::exchange(
+        session.bad_samples,
+        std::make_shared<BadSamples>(session.recipe.data.max_bad_samples, BadSamples::Warn::never));
   }
   require_fixed_pictures(session.recipe);
   request.features = count_features(request, session.registry.ops());

@@ -55,7 +55,7 @@ class FeatureCache {
 
   Session& session_;
   PlanRequest pictures_;                     // the request as it was
-  std::shared_ptr<BadSamples> bad_samples_;  // the session's counts those that training misses
+  std::shared_ptr<BadSamples> bad_samples_;  // the session's as it was
   std::vector<std::unique_ptr<Transform>> transforms_;
   std::vector<FeatureSet*> sets_;
 };

@@ -1,6 +1,7 @@
 #include "train/likely_model.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "plan/plan.hpp"
@@ -71,42 +72,194 @@ double similarity(const Graph& graph, const Weights& weights) {
          static_cast<double>(std::max({in_graph, in_file, int64_t{1}}));
 }
 
-std::string text_of(const std::string& model, const Setting::Table& options) {
-  std::string text = model;
-  for (size_t i = 0; i < options.size(); ++i) {
-    text += concat(i == 0 ? " with model." : ", model.", options[i].key, " = ",
-                   options[i].value.text());
+// Numbers that options of the file's model may have had: the extents of its tensors, and how many
+// times more channels a convolution has than each of them sees, which is its groups. The most
+// frequent ones, bounded in number and size.
+std::vector<int64_t> numbers_in(const Weights& weights) {
+  constexpr size_t kMost = 16;
+  constexpr int64_t kLargest = 4096;
+  std::map<int64_t, int64_t> times;
+  for (const auto& [name, tensor] : weights.tensors) {
+    const Shape& shape = tensor.shape;
+    for (int64_t extent : shape) ++times[extent];
+    if (shape.rank() == 4 && shape[1] > 0 && shape[0] % shape[1] == 0) ++times[shape[0] / shape[1]];
   }
-  return text;
+  std::vector<int64_t> numbers;
+  for (const auto& [number, count] : times) {
+    if (number <= kLargest) numbers.push_back(number);
+  }
+  std::stable_sort(numbers.begin(), numbers.end(),
+                   [&](int64_t a, int64_t b) { return times[a] > times[b]; });
+  numbers.resize(std::min(numbers.size(), kMost));
+  return numbers;
 }
 
-}  // namespace
+// A model with options, and how much of the file it takes.
+struct Guess {
+  std::string model;
+  Setting::Table options = {};
+  Shape image = {};
+  double share = 0;
 
-std::string likely_model(const Weights& weights, Registry& registry) {
-  constexpr double kMost = 0.75;
-  double best = 0;
-  std::string likely;
-  std::vector<std::string> refused;
-  for (const Registry::Listed& listed : registry.list_all(&refused)) {
-    if (listed.kind != Kind::model) continue;
-    const ModelEntry& entry = registry.find_model(listed.name);
-    for (const Setting::Table& options : tables_to_try(*entry.options)) {
-      for (const Shape& image : {Shape{3, 224, 224}, Shape{3, 32, 32}, Shape{1, 28, 28}}) {
-        PlanRequest request;
-        request.image = image;
-        request.model = [&](Scope scope, Value x) {
-          return entry.make(std::move(scope), x, 1000, options);
-        };
-        try {
-          const double share = similarity(build_graph(request, registry.ops()), weights);
-          if (share > best) best = share, likely = text_of(listed.name, options);
-        } catch (const Error&) {
-          continue;  // no model of such pictures or with such options
+  std::string text() const {
+    std::string text = model;
+    for (size_t i = 0; i < options.size(); ++i) {
+      text += concat(i == 0 ? " with model." : ", model.", options[i].key, " = ",
+                     options[i].value.text());
+    }
+    return text;
+  }
+};
+
+// One option set to a value.
+struct Change {
+  const OptionSpec* option;
+  Setting value;
+
+  Guess applied_to(Guess guess) const {
+    const auto is_this = [&](const Setting::Entry& entry) { return entry.key == option->name; };
+    std::erase_if(guess.options, is_this);
+    guess.options.push_back({option->name, {}, value});
+    return guess;
+  }
+};
+
+class Search {
+ public:
+  Search(const Weights& weights, Registry& registry)
+      : weights_(weights), registry_(registry), numbers_(numbers_in(weights)) {}
+
+  // Every model with what tables_to_try says.
+  void try_models() {
+    std::vector<std::string> refused;
+    for (const Registry::Listed& listed : registry_.list_all(&refused)) {
+      if (listed.kind != Kind::model) continue;
+      const ModelEntry& entry = registry_.find_model(listed.name);
+      const auto& [channels, height, width] = entry.usual.image;
+      for (const Setting::Table& options : tables_to_try(*entry.options)) {
+        for (const Shape& image :
+             {Shape{channels, height, width}, Shape{3, 32, 32}, Shape{1, 28, 28}}) {
+          consider({listed.name, options, image});
         }
       }
     }
   }
-  return best >= kMost ? likely : "";
+
+  // Changes the best guess, one option at a time, as long as that makes it better. Two numbers are
+  // changed at once where one alone does not help, for a convolution's groups and their width mean
+  // nothing without each other.
+  void refine() {
+    constexpr double kWorthwhile = 0.1;  // less is chance
+    if (best_.share < kWorthwhile) return;
+    while (best_.share < 1 && (try_changes() || try_pairs())) {
+    }
+  }
+
+  const Guess& best() const { return best_; }
+
+ private:
+  // Whether it is better than the best so far, which it then is.
+  bool consider(Guess guess) {
+    const ModelEntry& entry = registry_.find_model(guess.model);
+    PlanRequest request;
+    request.image = guess.image;
+    request.model = [&](Scope scope, Value x) {
+      return entry.make(std::move(scope), x, 1000, guess.options);
+    };
+    try {
+      guess.share = similarity(build_graph(request, registry_.ops()), weights_);
+    } catch (const Error&) {
+      return false;  // no model of such pictures or with such options
+    }
+    if (guess.share <= best_.share) return false;
+    best_ = std::move(guess);
+    return true;
+  }
+
+  const std::vector<OptionSpec>& specs() const {
+    return registry_.find_model(best_.model).options->specs();
+  }
+
+  std::vector<Change> numbers_for(const OptionSpec& option) const {
+    std::vector<Change> changes;
+    if (option.type != "int") return changes;
+    for (int64_t number : numbers_) {
+      const Setting value{number, {}};
+      if (!option.rule.accepts || option.rule.accepts(value)) changes.push_back({&option, value});
+    }
+    return changes;
+  }
+
+  // One element changed of a list of numbers.
+  std::vector<Change> elements_for(const OptionSpec& option) const {
+    std::vector<Change> changes;
+    if (option.type != "list of int") return changes;
+    Setting now = option.default_value;
+    for (const Setting::Entry& entry : best_.options) {
+      if (entry.key == option.name) now = entry.value;
+    }
+    const size_t size = std::get<Setting::Array>(now.value).size();
+    for (size_t i = 0; i < size; ++i) {
+      for (int64_t number : numbers_) {
+        Setting changed = now;
+        Setting& element = std::get<Setting::Array>(changed.value)[i];
+        element.value = number;
+        if (!option.rule.accepts || option.rule.accepts(element)) {
+          changes.push_back({&option, std::move(changed)});
+        }
+      }
+    }
+    return changes;
+  }
+
+  bool try_changes() {
+    std::vector<Change> changes;
+    const auto add = [&](std::vector<Change> more) {
+      std::move(more.begin(), more.end(), std::back_inserter(changes));
+    };
+    for (const OptionSpec& option : specs()) {
+      for (const Setting& value : values_to_try(option)) changes.push_back({&option, value});
+      for (const std::string& word : option.rule.names) changes.push_back({&option, {word, {}}});
+      add(numbers_for(option));
+      add(elements_for(option));
+    }
+    const Guess from = best_;
+    bool better = false;
+    for (const Change& change : changes) better |= consider(change.applied_to(from));
+    return better;
+  }
+
+  bool try_pairs() {
+    const Guess from = best_;
+    bool better = false;
+    for (const OptionSpec& first : specs()) {
+      for (const OptionSpec& second : specs()) {
+        if (&second <= &first) continue;
+        for (const Change& one : numbers_for(first)) {
+          for (const Change& other : numbers_for(second)) {
+            better |= consider(other.applied_to(one.applied_to(from)));
+            if (best_.share == 1) return true;
+          }
+        }
+      }
+    }
+    return better;
+  }
+
+  const Weights& weights_;
+  Registry& registry_;
+  const std::vector<int64_t> numbers_;
+  Guess best_;
+};
+
+}  // namespace
+
+std::string likely_model(const Weights& weights, Registry& registry) {
+  constexpr double kLeast = 0.75;
+  Search search(weights, registry);
+  search.try_models();
+  search.refine();
+  return search.best().share >= kLeast ? search.best().text() : "";
 }
 
 }  // namespace lockstep

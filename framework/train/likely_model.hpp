@@ -8,8 +8,10 @@
 
 namespace lockstep {
 
-// "resnet with model.depth = 50": of all models and the values of their options that change their
-// parameters, the one that takes the most of the tensors, heads apart. Empty if none takes most.
+// "resnet with model.depth = 50, model.groups = 32, model.width_per_group = 4": of all models and
+// the values of their options that change their parameters, the one that takes the most of the
+// tensors, heads apart. Numbers whose range is open are looked for among the file's extents. Empty
+// if none takes most.
 std::string likely_model(const Weights& weights, Registry& registry);
 
 }  // namespace lockstep

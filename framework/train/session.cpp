@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "ops/attributes.hpp"
 #include "runtime/guard.hpp"
+#include "train/core_share.hpp"
 
 namespace lockstep {
 namespace {
@@ -109,11 +110,12 @@ std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, R
 }
 
 std::unique_ptr<Device> make_device(const Recipe& recipe, Registry& registry, int local_rank,
-                                    int local_size) {
+                                    int local_size, int threads) {
+  if (recipe.device.threads > 0) threads = recipe.device.threads;
   auto device = registry.find_device(device_name(recipe, registry))
                     .make({.local_rank = local_rank,
                            .local_size = local_size,
-                           .threads = recipe.device.threads,
+                           .threads = threads,
                            .deterministic = recipe.device.deterministic,
                            .tf32 = recipe.device.tf32,
                            .autotune = recipe.device.autotune});
@@ -180,7 +182,9 @@ Session::Session(Recipe r, Registry& all, bool quiet)
 }
 
 void Session::open(DataUse use) {
-  device = make_device(recipe, registry, communication->local_rank(), communication->local_size());
+  const int threads = communication->world_size() > 1 ? share_of_cores(*communication) : 0;
+  device = make_device(recipe, registry, communication->local_rank(), communication->local_size(),
+                       threads);
   communication->attach(*device);
   data = open_data(recipe, registry, use);
   if (recipe.data.on_bad_sample == "skip")

@@ -30,10 +30,11 @@ std::string device_name(const Recipe& recipe, Registry& registry);
 
 // Starts the communication thread with the recipe's communicator.
 std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, Registry& registry);
-// The recipe's device, with this rank's share of the host. Throws Error{usage} where it does not
-// compute in the recipe's precision.
+// The recipe's device, with this rank's share of the host: `threads` where the recipe does not say;
+// 0: the device's own choice. Throws Error{usage} where it does not compute in the recipe's
+// precision.
 std::unique_ptr<Device> make_device(const Recipe& recipe, Registry& registry, int local_rank,
-                                    int local_size);
+                                    int local_size, int threads = 0);
 
 // Everything about plans but mode and batch size.
 PlanRequest plan_request(const Recipe& recipe, const OpenedData& data, Registry& registry);

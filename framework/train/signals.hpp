@@ -1,7 +1,9 @@
 // Signals that ask training to stop in an orderly way: USR1, TERM and INT.
 //
 // The first one only sets a flag, which the trainer reads between steps, so that all ranks can
-// agree on the step after which they save and leave. A second one leaves at once.
+// agree on the step after which they save and leave. A second one leaves at once; the same one
+// again within a second is still the first. PIPE does nothing: srun may be gone before its ranks have
+// saved.
 #pragma once
 
 namespace lockstep {
@@ -15,7 +17,8 @@ class StopSignals {
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  int received() const;  // the signal's number; 0: none yet
+  int received() const;          // the signal's number; 0: none yet
+  double seconds_since() const;  // it was received; 0: none yet
 };
 
 const char* signal_name(int number);  // "USR1"; "another" for those that StopSignals does not know

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <optional>
+#include <sstream>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -185,6 +186,7 @@ Trainer::End Trainer::reached_limit(bool time_is_up) const {
 
 // After the last step of an epoch: its line, the evaluation and the checkpoint that are due.
 void Trainer::finish_epoch() {
+  const Progress before = progress_;
   const int64_t epoch = progress_.epoch;
   recorder_.end_epoch(progress_.step, {.epochs = setup_.epochs});
   progress_.epoch += 1;
@@ -193,6 +195,10 @@ void Trainer::finish_epoch() {
 
   best_ = false;
   if (end_ != End::not_yet || is_due(epoch, recipe_.evaluation.every_epochs)) evaluate();
+  if (end_ == End::signal) {  // while evaluating: the run that goes on from here does it again
+    progress_ = before;
+    return;
+  }
   const int64_t patience = recipe_.train.early_stopping_patience;
   const bool out_of_patience = patience > 0 && progress_.evaluations_without_gain >= patience;
   if (end_ == End::not_yet && out_of_patience) end_ = End::early_stop;
@@ -209,21 +215,22 @@ bool Trainer::epoch_is_complete() const {
 
 // The last things, all ranks together. A signal leaves the rest to the run that resumes this one.
 int Trainer::conclude() {
-  if (end_ == End::signal) {
-    save(false);
-  } else if (epoch_is_complete()) {
+  if (end_ != End::signal && epoch_is_complete()) {
     finish_epoch();
-  } else if (evaluated_step_ != progress_.step && !nothing_to_do_) {
+  } else if (end_ != End::signal && evaluated_step_ != progress_.step && !nothing_to_do_) {
     evaluate();
-    save(best_);
+    if (end_ != End::signal) save(best_);
   }
+  if (end_ == End::signal) save(false);
+  // To the end, since all is saved and no later run would do it again.
   const bool test = setup_.test_evaluator && end_ != End::signal && !nothing_to_do_;
   if (test) evaluate_on(*setup_.test_evaluator, "test");
   count_bad_samples();
+  if (checkpoints_) checkpoints_->finish();
+  const std::string signal = end_ == End::signal ? signal_text() : "";
   if (checkpoints_) {
-    checkpoints_->finish();
     recorder_.checkpoints(checkpoints_->take_saved());
-    say_how_it_ended();
+    say_how_it_ended(signal);
   }
   communication_.barrier("the end");
   return end_ == End::signal ? kExitStopped : 0;
@@ -236,9 +243,33 @@ void Trainer::count_bad_samples() {
   bad_samples_ = std::llround(count[0]);
 }
 
-// On the set that chooses the best checkpoint.
+// "USR1 after 0.7 s": the signal that has waited longest, over all ranks. All ranks call it.
+std::string Trainer::signal_text() {
+  const int number = signals_.received();
+  const std::string mine =
+      number == 0 ? "" : fmt::format("{:012.1f} {}", signals_.seconds_since(), number);
+  double seconds = 0;
+  int first = 0;
+  for (const std::string& text : communication_.gather(mine, "signals")) {
+    std::istringstream stream(text);
+    double age = 0;
+    int received = 0;
+    if (stream >> age >> received && (first == 0 || age > seconds)) {
+      seconds = age;
+      first = received;
+    }
+  }
+  return fmt::format("{} after {:.1f} s", signal_name(first), seconds);
+}
+
+// On the set that chooses the best checkpoint. A signal on any rank stops it: end_ says so.
 void Trainer::evaluate() {
-  evaluate_on(setup_.evaluator, setup_.test_evaluator ? "validation" : "test");
+  evaluate_on(setup_.evaluator, setup_.test_evaluator ? "validation" : "test",
+              [this] { return signals_.received() != 0; });
+  if (evaluation_.stopped) {
+    end_ = End::signal;
+    return;
+  }
   evaluated_step_ = progress_.step;
 
   const std::string& metric = recipe_.checkpoint.best_metric;
@@ -260,9 +291,10 @@ void Trainer::evaluate() {
       best_ ? 0 : progress_.evaluations_without_gain + (regular ? 1 : 0);
 }
 
-void Trainer::evaluate_on(Evaluator& evaluator, const char* split) {
+void Trainer::evaluate_on(Evaluator& evaluator, const char* split, const Evaluator::Stop& stop) {
   setup_.executor.collect_times(false);  // a profile is one of training steps
-  evaluation_ = evaluator.run();
+  evaluation_ = evaluator.run(nullptr, stop);
+  if (evaluation_.stopped) return;
   Record record{.event = Record::evaluation,
                 .epoch_number = current_epoch(progress_),
                 .step_number = progress_.step,
@@ -296,7 +328,7 @@ bool Trainer::time_is_up() const {
   return recipe_.train.max_seconds >= 0 && seconds() >= recipe_.train.max_seconds;
 }
 
-void Trainer::say_how_it_ended() const {
+void Trainer::say_how_it_ended(const std::string& signal) const {
   if (recipe_.train.profile) log::info(profile_text(setup_.executor.times(), data_wait_seconds_));
   if (bad_samples_ > 0) {
     log::info(fmt::format("left out {} bad sample{} (data.on_bad_sample = \"skip\"){}",
@@ -305,7 +337,7 @@ void Trainer::say_how_it_ended() const {
   }
   const std::string place = fmt::format("step {} in {}", progress_.step, folder_.string());
   if (end_ == End::signal) {
-    log::info("stopped by a signal, saved at " + place +
+    log::info("stopped by " + signal + ", saved at " + place +
               "; the same command with --resume goes on");
     return;
   }

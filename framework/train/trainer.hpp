@@ -50,13 +50,14 @@ class Trainer {
   void finish_epoch();
   int conclude();
   void evaluate();
-  void evaluate_on(Evaluator& evaluator, const char* split);
+  void evaluate_on(Evaluator& evaluator, const char* split, const Evaluator::Stop& stop = nullptr);
   void count_bad_samples();
   void note_skipped_step();
   void save(bool best);
   bool time_is_up() const;
   double seconds() const;
-  void say_how_it_ended() const;
+  std::string signal_text();
+  void say_how_it_ended(const std::string& signal) const;
 
   using Clock = std::chrono::steady_clock;
 

@@ -18,8 +18,8 @@ struct FileBytes {
 };
 
 // Maps a regular file for reading. Its pages are read when they are touched. A file that another
-// program shortens meanwhile ends the process with SIGBUS, as for every mapping. Throws
-// Error{checkpoint}.
+// program shortens meanwhile ends the process with SIGBUS, as for every mapping; to read files into
+// memory first takes twice as long. Throws Error{checkpoint}.
 FileBytes map_file(const std::filesystem::path& path);
 
 // Text out of a file for a message: at most 80 bytes, printable ASCII.

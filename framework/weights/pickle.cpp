@@ -1,14 +1,14 @@
-// The machine that reads pickles: a stack of numbers of objects, marks in it, and a memo.
+// The operations of pickles, on the stack of pickle_stack.hpp.
 #include "weights/pickle.hpp"
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 
 #include "base/error.hpp"
 #include "weights/bytes.hpp"
 #include "weights/pickle_globals.hpp"
 #include "weights/pickle_opcodes.hpp"
+#include "weights/pickle_stack.hpp"
 
 namespace lockstep {
 namespace {
@@ -17,9 +17,9 @@ using namespace pickle_opcodes;
 using Ref = Pickle::Ref;
 using Sequence = Pickle::Sequence;
 
-class Unpickler {
+class Unpickler : private PickleStack {
  public:
-  Unpickler(std::string_view bytes, std::string_view what) : in_(bytes, what), what_(what) {}
+  Unpickler(std::string_view bytes, std::string_view what) : PickleStack(what), in_(bytes, what) {}
 
   Pickle run() {
     while (step()) {
@@ -30,14 +30,9 @@ class Unpickler {
   }
 
  private:
-  template <class... Parts>
-  [[noreturn]] void refuse(const Parts&... parts) const {
-    fail(Failure::checkpoint, what_, ", byte ", op_at_, ": ", parts...);
-  }
-
   // Does one operation; false at the end.
   bool step() {
-    op_at_ = in_.at();
+    begin_operation(in_.at());
     const uint8_t op = in_.u8();
     if (op == kStop) return false;
     if (push_literal(op) || push_text(op) || change_stack(op) || change_container(op) ||
@@ -47,59 +42,6 @@ class Unpickler {
     refuse("unknown opcode ", static_cast<int>(op),
            "; expected a pickle as torch.save writes it; the file is damaged, or re-save it with "
            "torch.save(model.state_dict(), …)");
-  }
-
-  // --- the stack
-
-  void push(Ref ref) {
-    if (stack_.size() >= Pickle::kMostObjects) refuse_size();
-    stack_.push_back(ref);
-  }
-  void push_new(Pickle::Object object) {
-    if (pickle_.objects.size() >= Pickle::kMostObjects) refuse_size();
-    pickle_.objects.push_back(std::move(object));
-    push(static_cast<Ref>(pickle_.objects.size() - 1));
-  }
-  // A list that is remembered can be copied into others: the copies count as well.
-  void count_items(size_t count) {
-    items_ += count;
-    if (items_ > 4 * Pickle::kMostObjects) refuse_size();
-  }
-  [[noreturn]] void refuse_size() const {
-    refuse("more than ", Pickle::kMostObjects,
-           " objects; expected a state dict; re-save it with torch.save(model.state_dict(), …)");
-  }
-  Ref pop() {
-    // What lies below a mark is not there until the mark is gone.
-    if (stack_.size() <= (marks_.empty() ? 0 : marks_.back())) {
-      refuse("an operation without operands; the file is damaged");
-    }
-    const Ref ref = stack_.back();
-    stack_.pop_back();
-    return ref;
-  }
-  Ref top() {
-    const Ref ref = pop();
-    stack_.push_back(ref);
-    return ref;
-  }
-  // Removes what lies above the last mark, and the mark.
-  std::vector<Ref> pop_to_mark() {
-    if (marks_.empty()) refuse("no mark on the stack; the file is damaged");
-    const auto begin = stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back());
-    std::vector<Ref> items(begin, stack_.end());
-    stack_.erase(begin, stack_.end());
-    marks_.pop_back();
-    return items;
-  }
-  template <class T>
-  T& top_as(std::string_view expected) {
-    Pickle::Object& object = pickle_.objects[top()];
-    T* value = std::get_if<T>(&object);
-    if (value == nullptr) {
-      refuse("found ", Pickle::kind(object), "; expected ", expected, "; the file is damaged");
-    }
-    return *value;
   }
 
   // --- operations: each group returns false for an opcode that is not its own
@@ -174,12 +116,9 @@ class Unpickler {
       case kFrame:
         return in_.skip(8), true;  // says how much a reader may read ahead
       case kMark:
-        if (marks_.size() >= Pickle::kMostObjects) refuse_size();
-        return marks_.push_back(stack_.size()), true;
+        return mark(), true;
       case kPop:
-        // Takes a mark, where that is on top.
-        if (!marks_.empty() && marks_.back() == stack_.size()) return marks_.pop_back(), true;
-        return pop(), true;
+        return pop_object_or_mark(), true;
       case kPopMark:
         return pop_to_mark(), true;
       case kDup:
@@ -242,18 +181,6 @@ class Unpickler {
     }
   }
 
-  void remember(size_t index) {
-    if (index >= Pickle::kMostObjects) refuse("memo number ", index, "; the file is damaged");
-    if (index >= memo_.size()) memo_.resize(index + 1);
-    memo_[index] = top();
-  }
-  void recall(size_t index) {
-    if (index >= memo_.size() || !memo_[index]) {
-      refuse("memo number ", index, ", which was never set; the file is damaged");
-    }
-    push(*memo_[index]);
-  }
-
   bool use_memo(uint8_t op) {
     switch (op) {
       case kBinPut:
@@ -261,7 +188,7 @@ class Unpickler {
       case kLongBinPut:
         return remember(in_.u32()), true;
       case kMemoize:
-        return remember(memo_.size()), true;
+        return remember_next(), true;
       case kBinGet:
         return recall(in_.u8()), true;
       case kLongBinGet:
@@ -312,17 +239,6 @@ class Unpickler {
     refuse("wants ", shown(module), '.', shown(name),
            "; expected tensors, numbers, texts and containers alone, for nothing in a file is ever "
            "executed; re-save it in PyTorch with torch.save(model.state_dict(), …)");
-  }
-
-  // Says where in the pickle a part of it is wrong.
-  template <class F>
-  auto at_this_place(F&& read) {
-    try {
-      return read();
-    } catch (Error& error) {
-      error.add_context(concat(what_, ", byte ", op_at_));
-      throw;
-    }
   }
 
   void push_storage() {
@@ -393,13 +309,6 @@ class Unpickler {
   }
 
   ByteReader in_;
-  std::string_view what_;
-  size_t op_at_ = 0;
-  Pickle pickle_;
-  std::vector<Ref> stack_;
-  std::vector<size_t> marks_;
-  size_t items_ = 0;
-  std::vector<std::optional<Ref>> memo_;
 };
 
 }  // namespace

@@ -117,8 +117,10 @@ TEST(MpiFailuresTest, AKilledRankEndsAll) {
 TEST(MpiFailuresTest, AStoppedRankEndsAllByTheDeadline) {
   if (const auto run = on_ranks(2)) {
     EXPECT_EQ(run->exit_code, 5) << run->output;
-    EXPECT_THAT(run->output, AllOf(HasSubstr("lockstep: rank 0 of 2 on "),
-                                   HasSubstr("'step 7' has waited for other ranks for 3 s")));
+    EXPECT_THAT(run->output,
+                AllOf(HasSubstr("lockstep: rank 0 of 2 on "),
+                      HasSubstr("'step 7' has waited for other ranks for 3 s"),
+                      HasSubstr(concat("rank 1 on ", host_name(), " does not answer"))));
     return;
   }
   const auto communication = communicate("mpi", 3);
@@ -132,6 +134,8 @@ TEST(MpiFailuresTest, ARankThatComputesWithoutEndEndsAllByTheDeadline) {
     EXPECT_EQ(run->exit_code, 5) << run->output;
     EXPECT_THAT(run->output, HasSubstr("lockstep: rank 0 of 2 on "));
     EXPECT_THAT(run->output, Not(HasSubstr("lockstep: rank 1 of 2")));
+    EXPECT_THAT(run->output,
+                HasSubstr(concat("rank 1 on ", host_name(), " answers but has not come so far")));
     return;
   }
   const auto communication = communicate("mpi", 2);

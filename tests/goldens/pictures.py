@@ -215,6 +215,20 @@ def pngs():
     yield "rgb_interlaced.png", png(2, 8, interlaced=True)
     yield "grey2_interlaced.png", png(0, 2, interlaced=True)
     yield "png_named.jpg", png(2, 8)
+    yield "animated.png", animated(png(2, 8))
+
+
+def animated(still):
+    """An animation that begins with a picture, whose second frame is the same upside down."""
+    frame = struct.pack(">IIIIHHBB", 19, 13, 0, 0, 1, 10, 0, 0)  # W, H, x, y, delay, disposal, blending
+    begin, end = still.index(b"IDAT") - 4, still.index(b"IEND") - 4
+    rows = zlib.decompress(still[begin + 8 : end - 4])
+    row = len(rows) // 13
+    flipped = zlib.compress(b"".join(rows[y * row : (y + 1) * row] for y in range(12, -1, -1)), 9)
+    return (still[:begin] + png_chunk(b"acTL", struct.pack(">II", 2, 0)) +
+            png_chunk(b"fcTL", struct.pack(">I", 0) + frame) + still[begin:end] +
+            png_chunk(b"fcTL", struct.pack(">I", 1) + frame) +
+            png_chunk(b"fdAT", struct.pack(">I", 2) + flipped) + still[end:])
 
 
 def decoded(file):

@@ -164,6 +164,10 @@ TEST_F(CachedFeaturesTest, LeavesOutBadSamples) {
   truncate("val", "ant", 1);
   expect_equal_training("--set data.on_bad_sample=skip");
   EXPECT_NE(cached_output_.find("left out 2 bad samples"), std::string::npos) << cached_output_;
+  const size_t first = cached_output_.find("photos/train/bee/4.jpg: truncated JPEG");
+  ASSERT_NE(first, std::string::npos) << cached_output_;
+  EXPECT_EQ(cached_output_.find("photos/train/bee/4.jpg", first + 1), std::string::npos)
+      << "warned of once: " << cached_output_;
 }
 
 TEST_F(CachedFeaturesTest, WeighsClassesAlike) {

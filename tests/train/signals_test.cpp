@@ -2,6 +2,13 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
 
 namespace lockstep {
 namespace {
@@ -15,6 +22,15 @@ TEST(SignalsTest, TheFirstSignalIsRemembered) {
   }
 }
 
+TEST(SignalsTest, KnowsHowLongAgoTheSignalCame) {
+  const StopSignals signals;
+  EXPECT_EQ(signals.seconds_since(), 0);
+  raise(SIGUSR1);
+  const double first = signals.seconds_since();
+  EXPECT_GE(first, 0);
+  EXPECT_GE(signals.seconds_since(), first);
+}
+
 TEST(SignalsTest, TheSecondSignalLeavesAtOnce) {
   const auto raise_twice = [] {
     const StopSignals signals;
@@ -22,6 +38,29 @@ TEST(SignalsTest, TheSecondSignalLeavesAtOnce) {
     raise(SIGTERM);
   };
   EXPECT_EXIT(raise_twice(), ::testing::ExitedWithCode(128 + SIGTERM), "");
+}
+
+TEST(SignalsTest, TheSameSignalTwiceInAMomentIsOneRequestAndLaterASecondOne) {
+  const auto raise_thrice = [] {
+    const StopSignals signals;
+    raise(SIGTERM);
+    raise(SIGTERM);
+    std::fputs("still here", stderr);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+    raise(SIGTERM);
+  };
+  EXPECT_EXIT(raise_thrice(), ::testing::ExitedWithCode(128 + SIGTERM), "still here");
+}
+
+TEST(SignalsTest, WhoeverReadsTheOutputMayGo) {
+  const auto write_to_nobody = [] {
+    const StopSignals signals;
+    std::array<int, 2> ends{};
+    if (pipe(ends.data()) != 0) std::exit(2);
+    close(ends[0]);
+    std::exit(write(ends[1], "x", 1) == -1 ? 0 : 1);
+  };
+  EXPECT_EXIT(write_to_nobody(), ::testing::ExitedWithCode(0), "");
 }
 
 TEST(SignalsTest, FormerHandlersAreBackAfterwards) {

@@ -7,6 +7,7 @@
 #include "checkpoint/checkpoint.hpp"
 #include "support/expect_error.hpp"
 #include "support/temporary_folder.hpp"
+#include "weights/formats.hpp"
 #include "weights/weight_files.hpp"
 
 namespace lockstep::testing {
@@ -115,6 +116,26 @@ TEST(ReadWeightsTest, WhatIsNoStateDictIsRefusedByName) {
     expect_error([&, name = file] { read_weights(weight_file(name)); }, Failure::checkpoint,
                  weight_file(file).string() + ": ");
   }
+}
+
+TEST(ReadWeightsTest, ATensorPastItsStorageIsRefused) {
+  constexpr int64_t kElements = 10;
+  const std::string storage(kElements * 4, '\0');
+  const auto place = [&](Shape shape, std::vector<int64_t> strides, int64_t offset) {
+    return place_tensor(DType::f32, shape, std::move(strides), offset, kElements, {storage, {}});
+  };
+  EXPECT_EQ(place({2, 3}, {3, 1}, 4).floats().size(), 6u) << "its last element is the storage's";
+  EXPECT_EQ(place({0, 3}, {3, 1}, 99).floats().size(), 0u) << "it has no elements";
+  const auto expect_refused = [&](Shape shape, std::vector<int64_t> strides, int64_t offset,
+                                  const char* text) {
+    expect_error([&] { place(shape, strides, offset); }, Failure::checkpoint, text);
+  };
+  expect_refused({2, 3}, {3, 1}, 5, "reaches past its storage of 10 elements");
+  expect_refused({2, 3}, {8, 1}, 0, "reaches past its storage");
+  expect_refused({}, {}, 10, "reaches past its storage");
+  expect_refused({3, 2}, {INT64_MAX, 1}, 0, "reaches past its storage");
+  expect_refused({2, 2}, {INT64_MAX, INT64_MAX}, 0, "reaches past its storage");
+  expect_refused({int64_t{1} << 40}, {0}, 0, "repeats the elements of a storage of 10");
 }
 
 TEST(ReadWeightsTest, OtherFormatsAreRefusedWithWhatTheySeemToBe) {

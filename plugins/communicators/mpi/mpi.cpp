@@ -18,6 +18,8 @@
 #include <thread>
 #include <vector>
 
+#include "roll_call.hpp"
+
 namespace {
 using namespace lockstep;
 
@@ -83,6 +85,7 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     check(MPI_Comm_dup(MPI_COMM_WORLD, &world_), "MPI_Comm_dup");
     check(MPI_Comm_dup(MPI_COMM_WORLD, &at_end_), "MPI_Comm_dup");
+    roll_call_.open(MPI_COMM_WORLD);
     check(MPI_Comm_rank(world_, &rank_), "MPI_Comm_rank");
     check(MPI_Comm_size(world_, &world_size_), "MPI_Comm_size");
 
@@ -98,6 +101,7 @@ class MpiCommunicator final : public Communicator {
   ~MpiCommunicator() override {
     try {
       wait_for_all();
+      roll_call_.close();
       check(MPI_Comm_free(&world_), "MPI_Comm_free");
       check(MPI_Comm_free(&at_end_), "MPI_Comm_free");
       check(MPI_Finalize(), "MPI_Finalize");
@@ -157,6 +161,11 @@ class MpiCommunicator final : public Communicator {
     return std::make_unique<MpiPending>(std::move(requests));
   }
 
+  std::vector<Presence> call_roll(int64_t started, double seconds) override {
+    return roll_call_.call(started, seconds);
+  }
+  void answer_roll_call(int64_t started) override { roll_call_.answer(started); }
+
   [[noreturn]] void abort(int exit_code) noexcept override {
     try {
       std::thread([exit_code] {
@@ -183,6 +192,7 @@ class MpiCommunicator final : public Communicator {
         fail(Failure::device, "communicator mpi: another rank did not come to the end within ",
              options_.timeout_seconds, " s; all ranks must end together");
       }
+      roll_call_.answer();
       std::this_thread::sleep_for(std::chrono::duration<double>(kSleepSeconds));
       waited_seconds += kSleepSeconds;
     }
@@ -192,6 +202,7 @@ class MpiCommunicator final : public Communicator {
   MPI_Comm world_ = MPI_COMM_NULL;   // a duplicate: nobody else's traffic
   MPI_Comm at_end_ = MPI_COMM_NULL;  // one more, so that a rank at its end meets no collective of
                                      // another that goes on
+  mpi::RollCall roll_call_;
   int rank_ = 0;
   int world_size_ = 1;
   int local_rank_ = 0;

@@ -1,0 +1,32 @@
+# What launch/mpirun asks of hosts: how to reach one, and how many ranks it is good for. Sourced.
+
+# HOST COMMAND: runs it there by mpirun's own way, $OMPI_MCA_plm_rsh_agent or ssh; gives up after a while.
+on_host() {
+  local agent=${OMPI_MCA_plm_rsh_agent:-ssh}
+  agent=${agent%%:*}
+  [ "$agent" != ssh ] || agent="ssh -o BatchMode=yes -o ConnectTimeout=10"
+  # shellcheck disable=SC2086  # the words of a command
+  timeout 20 $agent "$1" "$2" </dev/null
+}
+
+is_here() { [ "$1" = localhost ] || [ "$1" = "$(hostname)" ] || [ "$1" = "$(hostname -s 2>/dev/null)" ]; }
+
+has_address() { is_here "$1" || getent ahosts "$1" >/dev/null; }
+
+# Prints "facts GPUS NUMA_NODES PROCESSORS"; without quotes of the one kind, since it travels in them.
+facts_script='gpus=$(nvidia-smi -L 2>/dev/null | grep -c ^GPU)
+[ "$gpus" != 0 ] || gpus=$(ls -d /dev/nvidia[0-9]* 2>/dev/null | grep -c .)
+nodes=$(ls -d /sys/devices/system/node/node[0-9]* 2>/dev/null | grep -c .)
+[ "$nodes" != 0 ] || nodes=1
+echo "facts $gpus $nodes $(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)"'
+
+# HOST: prints "GPUS NUMA_NODES PROCESSORS"; fails where the host does not answer.
+facts_of() {
+  local output
+  if is_here "$1"; then
+    output=$(sh -c "$facts_script")
+  else
+    output=$(on_host "$1" "sh -c '$facts_script'") || return 1
+  fi
+  sed -n 's/^facts //p' <<<"$output" | grep .
+}
