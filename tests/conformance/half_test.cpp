@@ -34,8 +34,8 @@ std::vector<size_t> half_inputs(const Node& node) {
   if (op.starts_with("conv2d") || op.starts_with("linear")) return {0, 1};
   if (op == "batch_norm" || op == "batch_norm_inference") return residual();
   if (op == "batch_norm_grad") {
-    return node.attributes.as<BatchNormAttributes>().relu ? std::vector<size_t>{0, 1, 5}
-                                                          : std::vector<size_t>{0, 1};
+    const auto& a = node.attributes.as<BatchNormAttributes>();
+    return a.relu && !a.mask ? std::vector<size_t>{0, 1, 5} : std::vector<size_t>{0, 1};
   }
   if (op == "batch_norm_grad_sums" || op == "batch_norm_grad_apply") return {0, 1};
   if (op.starts_with("softmax") || op == "classification_metrics" || op == "batch_statistics" ||
@@ -215,6 +215,9 @@ TEST(CpuHalfConformanceTest, IsWithinAStepOfTheReferenceInEveryLayout) {
     GTEST_SKIP() << "needs a processor with AVX512_BF16 or AMX; this is " << cpu.description();
   }
   for_each_half_case(DType::bf16, INT64_MAX, [&](const HalfCase& c) {
+    const Node& node = c.halves.nodes().back();
+    const bool batch_norm = node.op == "batch_norm" || node.op == "batch_norm_grad";
+    if (batch_norm && node.attributes.as<BatchNormAttributes>().mask) return;  // not of the cpu
     const NodeResult expected = c.run_half(test_device("reference"));
     for (Layout available : {Layout::plain, Layout::nhwc, Layout::nchw16c}) {
       SCOPED_TRACE(concat("inputs in ", name(available)));
