@@ -2,7 +2,10 @@
 #
 # Builds NAME.so, a plugin whose source has LS_PLUGIN(NAME, registry). The same function serves this tree and, through
 # find_package(Lockstep), plugins outside of it. KIND is the folder of its kind ("models"): the file then lies in
-# KIND/NAME.so. To be found, its folder (or the one above KIND) stands in LOCKSTEP_PLUGIN_PATH.
+# KIND/NAME.so. To be found, its folder (or the one above KIND) stands in LOCKSTEP_PLUGIN_PATH. Where CUDA is, optimizers
+# and pointwise functions get a twin NAME.cuda.so; see Twin.cmake.
+include("${CMAKE_CURRENT_LIST_DIR}/Twin.cmake")
+
 function(lockstep_add_plugin name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "KIND;TARGET" "SOURCES;LIBRARIES")
   if(NOT arg_SOURCES)
@@ -33,4 +36,5 @@ function(lockstep_add_plugin name)
   if(NOT LOCKSTEP_SANITIZE)
     target_link_options(${target} PRIVATE -Wl,--no-undefined)
   endif()
+  lockstep_add_twin(${target} ${name} ${arg_SOURCES})
 endfunction()

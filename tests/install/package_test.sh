@@ -24,10 +24,17 @@ unset LOCKSTEP_PLUGIN_PATH
 "$prefix/bin/lockstep" list >"$work/list" || fail "the moved command does not run"
 grep -q '^  resnet ' "$work/list" || { cat "$work/list"; fail "the moved command does not find its plugins"; }
 
+# Where optimizers here have twins for GPUs, so have those of the project.
+nvcc=$(sed -n 's/^CMAKE_CUDA_COMPILER:[A-Z]*=//p' "$LOCKSTEP_BUILD_DIR/CMakeCache.txt")
+twin=$(find "$prefix" -name sgd.cuda.so)
 "$CMAKE" -S "$LOCKSTEP_SOURCE_DIR/tests/install/consumer" -B "$work/consumer" -DCMAKE_BUILD_TYPE=Release \
+  ${twin:+"-DCMAKE_CUDA_COMPILER=$nvcc"} \
   -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_CXX_FLAGS="${LOCKSTEP_CXX_FLAGS:-}" \
   -DCMAKE_PREFIX_PATH="$prefix" >"$work/configure.log" 2>&1 || { cat "$work/configure.log"; fail "find_package"; }
 "$CMAKE" --build "$work/consumer" >"$work/build.log" 2>&1 || { cat "$work/build.log"; fail "the plugin does not build"; }
+
+[ -z "$twin" ] || [ -e "$work/consumer/sign_sgd.cuda.so" ] || fail "sign_sgd has no twin"
+[ -n "$twin" ] || [ ! -e "$work/consumer/sign_sgd.cuda.so" ] || fail "sign_sgd has a twin that nothing opens"
 
 export LOCKSTEP_PLUGIN_PATH=$work/consumer
 "$prefix/bin/lockstep" describe two_layers >"$work/describe" || fail "describe"
