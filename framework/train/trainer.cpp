@@ -27,7 +27,7 @@ std::optional<double> mean(double sum, double weight) {
 
 }  // namespace
 
-Trainer::Trainer(Session& session, TrainOptions options, const StopSignals& signals)
+Trainer::Trainer(Session& session, TrainOptions options, StopSignals& signals)
     : session_(session),
       recipe_(session.recipe),
       communication_(*session.communication),
@@ -233,6 +233,7 @@ int Trainer::conclude() {
     say_how_it_ended(signal);
   }
   communication_.barrier("the end");
+  if (end_ == End::signal) signals_.ignore_the_rest();
   return end_ == End::signal ? kExitStopped : 0;
 }
 

@@ -25,7 +25,7 @@ struct TrainOptions {
 class Trainer {
  public:
   // The session's data is open for training. All ranks make a trainer; nothing is written yet.
-  Trainer(Session& session, TrainOptions options, const StopSignals& signals);
+  Trainer(Session& session, TrainOptions options, StopSignals& signals);
 
   // Trains to the end, or to a signal. Returns the exit code: 0 or kExitStopped.
   int run();
@@ -65,7 +65,7 @@ class Trainer {
   const Recipe& recipe_;
   CommunicationThread& communication_;
   const TrainOptions options_;
-  const StopSignals& signals_;
+  StopSignals& signals_;
   Setup setup_;
 
   std::filesystem::path folder_;
