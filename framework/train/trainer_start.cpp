@@ -12,6 +12,7 @@
 #include "train/environment.hpp"
 #include "train/initial_weights.hpp"
 #include "train/loss_scale.hpp"
+#include "train/shared_folder.hpp"
 #include "train/snapshot.hpp"
 #include "train/trainer.hpp"
 
@@ -50,7 +51,9 @@ Progress broadcast_progress(const Progress& progress, CommunicationThread& commu
 void Trainer::start() {
   const RunStart run = agree_on_run();
   folder_ = run.folder;
+  const std::vector<Finding> findings = check_shared_folder(folder_, communication_);
   log::open_file(folder_);
+  act_on(findings, communication_.rank());
   for (const std::string& warning : run.warnings) log::warn(warning);
 
   start_state(run.checkpoint);
