@@ -15,7 +15,7 @@ inside && /^\[  SKIPPED \] .*\([0-9]+ ms\)$/ {
 }
 inside && NF > 0 { text = $0 }
 # ctest calls a skipped program passed; its last line tells.
-/^Test Passed\.$/ {
+/^Test (Passed\.|Pass Reason:)$/ {
   if (cases == 0 && text ~ /^skipped: /) {
     skipped++
     print "skipped: " test substr(text, 8)

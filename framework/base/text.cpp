@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <tuple>
 
@@ -74,6 +75,34 @@ std::string list_words(std::span<const std::string> words, std::string_view last
     text += words[i];
   }
   return text;
+}
+
+std::string ranges_text(std::span<const int> numbers) {
+  std::string text;
+  for (size_t i = 0; i < numbers.size();) {
+    size_t end = i + 1;
+    while (end < numbers.size() && numbers[end] == numbers[end - 1] + 1) ++end;
+    text += fmt::format("{}{}", text.empty() ? "" : ",", numbers[i]);
+    if (end - i > 1) text += fmt::format("-{}", numbers[end - 1]);
+    i = end;
+  }
+  return text;
+}
+
+std::vector<int> read_ranges(std::string_view text) {
+  std::vector<int> numbers;
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+    int first = 0;
+    const char* const end = part.data() + part.size();
+    const auto [after_first, error] = std::from_chars(part.data(), end, first);
+    if (error != std::errc()) continue;
+    int last = first;
+    if (after_first != end && *after_first == '-') std::from_chars(after_first + 1, end, last);
+    for (int number = first; number <= last; ++number) numbers.push_back(number);
+  }
+  return numbers;
 }
 
 std::string csv_field(std::string_view text) {

@@ -19,6 +19,10 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> kno
 // "a, b or c"
 std::string list_words(std::span<const std::string> words, std::string_view last = " or ");
 
+// Ascending numbers as Linux and Slurm write them: "0-3,8"; and back, passing over what is none.
+std::string ranges_text(std::span<const int> numbers);
+std::vector<int> read_ranges(std::string_view text);
+
 // A field of a CSV line, quoted where need be (RFC 4180).
 std::string csv_field(std::string_view text);
 

@@ -3,6 +3,7 @@
 
 #include <xxhash.h>
 
+#include <cmath>
 #include <cstdint>
 #include <string_view>
 
@@ -117,6 +118,10 @@ void add_progress(Hdf5Writer& file, const Progress& progress) {
   file.set_attribute(group, "best_step", progress.best_step);
   file.set_attribute(group, "evaluations_without_gain", progress.evaluations_without_gain);
   file.set_attribute(group, "seconds", progress.seconds);
+  if (progress.loss_scale == 0) return;
+  file.set_attribute(group, "loss_scale", progress.loss_scale);
+  file.set_attribute(group, "steps_at_scale", progress.steps_at_scale);
+  file.set_attribute(group, "skipped_steps", progress.skipped_steps);
 }
 
 Progress read_progress(const Hdf5Reader& file) {
@@ -137,6 +142,14 @@ Progress read_progress(const Hdf5Reader& file) {
   progress.best_step = count("best_step");
   progress.evaluations_without_gain = count("evaluations_without_gain");
   progress.seconds = file.number(group, "seconds");
+  if (!file.has_attribute(group, "loss_scale")) return progress;
+  progress.loss_scale = file.number(group, "loss_scale");
+  if (!(progress.loss_scale > 0 && std::isfinite(progress.loss_scale))) {
+    fail(Failure::checkpoint, "attribute loss_scale of ", group, ": is ", progress.loss_scale,
+         "; a positive number was expected");
+  }
+  progress.steps_at_scale = count("steps_at_scale");
+  progress.skipped_steps = count("skipped_steps");
   return progress;
 }
 

@@ -32,6 +32,10 @@ struct Progress {
   int64_t best_step = 0;  // 0: none yet
   int64_t evaluations_without_gain = 0;
   double seconds = 0;  // of training so far, this run's earlier parts included
+  // Of trainings in fp16 (train/loss_scale.hpp); otherwise 0, and not in the file.
+  double loss_scale = 0;       // of the next step
+  int64_t steps_at_scale = 0;  // good ones in a row
+  int64_t skipped_steps = 0;   // in all
 };
 
 struct Checkpoint {

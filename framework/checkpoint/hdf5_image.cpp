@@ -318,5 +318,10 @@ double Hdf5Reader::number(const std::string& path, const std::string& name) cons
   read_attribute(path, name, H5T_NATIVE_DOUBLE, &value);
   return value;
 }
+bool Hdf5Reader::has_attribute(const std::string& path, const std::string& name) const {
+  const htri_t found = H5Aexists_by_name(file_.get(), path.c_str(), name.c_str(), H5P_DEFAULT);
+  check(found, concat("attribute ", name, " of ", path), "look for it");
+  return found > 0;
+}
 
 }  // namespace lockstep

@@ -69,6 +69,7 @@ class Hdf5Reader {
   int64_t integer(const std::string& path, const std::string& name) const;  // attributes
   uint64_t unsigned_integer(const std::string& path, const std::string& name) const;
   double number(const std::string& path, const std::string& name) const;
+  bool has_attribute(const std::string& path, const std::string& name) const;
 
  private:
   void read_attribute(const std::string& path, const std::string& name, int64_t memory_type,

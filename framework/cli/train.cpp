@@ -35,7 +35,7 @@ RunRequest run_request(const TrainArguments& arguments) {
 
 int train(const TrainArguments& arguments) {
   // A signal does not end the process: the trainer sees it after a step, saves, and all leave.
-  const StopSignals signals;
+  StopSignals signals;
 
   // Opens plugins when something names them: the model, the optimizer, the device …
   Registry registry;

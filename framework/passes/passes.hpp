@@ -2,7 +2,7 @@
 // alone.
 //
 // compile() runs them in this order: freeze_batch_norm, cut_at_features, synchronize_batch_norm (in
-// training) or fold_batch_norm (in evaluation), fuse,
+// training) or fold_batch_norm (in evaluation), fuse, insert_casts (with mixed precision),
 // differentiate, assign_layouts, order_launches, insert_all_reduce, plan_memory.
 #pragma once
 
@@ -45,6 +45,12 @@ Graph fuse(const Graph& graph, const Supports& supports);
 // once. Where the values between have no other use, weights and moments are parameters and buffers,
 // and the device has the op. Must run before fuse, which serves the batch norms that are left.
 Graph fold_batch_norm(const Graph& graph, const Supports& supports);
+
+// Mixed precision: convolutions and linear layers compute in `half`, bf16 or f16, and what lies
+// between them follows, wherever the device supports the op in it; parameters, moments, loss and
+// all outputs stay f32. Casts appear where types meet. Must run after fuse and before
+// differentiate.
+Graph insert_casts(const Graph& graph, DType half, const Supports& supports);
 
 // Appends the gradient of the output `loss`, seeded with the input "loss_scale", and one output
 // Role::gradient per trainable parameter, in the order in which they are computed. Makes no node

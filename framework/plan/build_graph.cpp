@@ -125,6 +125,7 @@ Graph transform_graph(const PlanRequest& request, const OpRegistry& ops, const S
   if (training && request.sync_batch_norm) graph = synchronize_batch_norm(graph);
   if (!training) graph = fold_batch_norm(graph, supports);
   graph = fuse(graph, supports);
+  if (is_half(request.precision)) graph = insert_casts(graph, request.precision, supports);
   return training ? differentiate(graph, request.trainable) : std::move(graph);
 }
 

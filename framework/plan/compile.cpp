@@ -70,6 +70,17 @@ std::unique_ptr<Kernel> prepare_kernel(const Graph& graph, const Node& node,
   return device.prepare(request);
 }
 
+// What the passes may ask the device for, in the plan's precision. A plugin's own kernel for the
+// device is one of float32; the loops of a pointwise op are at home in any type.
+Supports supported_ops(const PlanRequest& request, const Registry& registry, const Device& device) {
+  return [&](std::string_view op, const Attributes& attributes) {
+    const bool half = is_half(request.precision);
+    if (half && registry.find_kernel(device.name(), op) != nullptr) return false;
+    if (device.supports(op, attributes, request.precision)) return true;
+    return half && registry.ops().at(op).pointwise.forward != nullptr;
+  };
+}
+
 }  // namespace
 
 BatchLayout batch_layout(int64_t capacity, const Shape& sample) {
@@ -83,10 +94,8 @@ BatchLayout batch_layout(int64_t capacity, const Shape& sample) {
 
 Plan compile(const PlanRequest& request, const Registry& registry, Device& device,
              const ParameterLayout& layout) {
-  const Supports supports = [&](std::string_view op, const Attributes& attributes) {
-    return device.supports(op, attributes, DType::f32);
-  };
-  Graph transformed = transform_graph(request, registry.ops(), supports);
+  Graph transformed =
+      transform_graph(request, registry.ops(), supported_ops(request, registry, device));
   Plan plan{request.mode,
             request.batch_size,
             order_launches(assign_layouts(transformed, device)),

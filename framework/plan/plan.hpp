@@ -28,6 +28,8 @@ struct PlanRequest {
   // The model with auxiliary heads, where they are an option that is off: given weights may have
   // them. Empty: the model itself.
   std::function<ModelOutput(Scope, Value image)> model_with_auxiliary = nullptr;
+  // Of convolutions and what lies between them: f32, or a half type (passes/insert_casts.cpp).
+  DType precision = DType::f32;
   double label_smoothing = 0;
   bool sync_batch_norm = false;
   int64_t bucket_bytes = 25 << 20;

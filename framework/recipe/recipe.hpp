@@ -60,6 +60,8 @@ struct TrainSection {
   double label_smoothing = 0;
   double clip_grad_norm = 0;  // 0: off
   bool sync_batch_norm = false;
+  std::string precision = "fp32";   // "fp32", "bf16" or "fp16"
+  double loss_scale = 0;            // of fp16; 0: found while training
   std::vector<std::string> freeze;  // NamePatterns of parameters that are not trained
   int64_t early_stopping_patience =
       0;  // evaluations without a better checkpoint.best_metric; 0: off

@@ -114,6 +114,12 @@ static void describe(Options<TrainSection>& o) {
   o("clip_grad_norm", &S::clip_grad_norm, "largest norm of the whole gradient; 0: off",
     at_least(0));
   o("sync_batch_norm", &S::sync_batch_norm, "batch norm over all ranks' samples");
+  o("precision", &S::precision,
+    "what convolutions, linear layers and activations are computed in; parameters, moments and the "
+    "loss are fp32 always",
+    one_of("fp32", "bf16", "fp16"));
+  o("loss_scale", &S::loss_scale,
+    "fp16: the loss times this keeps small gradients; 0: found while training", at_least(0));
   o("freeze", &S::freeze,
     "parameters that are not trained: \"layer1\" with all below it, \"*\", \"!fc\" for not fc");
   o("early_stopping_patience", &S::early_stopping_patience,

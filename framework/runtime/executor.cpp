@@ -46,7 +46,8 @@ MetricSums Executor::train_step(const StepContext& context,
       release(batch);
     }
     timer_.launch("waiting for other ranks", [&] { reductions_.finish(); });
-    timer_.launch("update", [&] { update_->run(context.update); });
+    timer_.launch("update",
+                  [&] { skipped_update_ = !update_->run(context.update, context.loss_scale); });
     sums = read_metrics();
   });
   return sums;
@@ -113,7 +114,7 @@ void Executor::write_step_block(const StepContext& context, int64_t samples) {
   StepBlock block;
   block.random_key[0] = static_cast<int64_t>(context.seed);
   block.random_key[1] = context.epoch;
-  block.loss_scale = static_cast<float>(1.0 / total);
+  block.loss_scale = static_cast<float>((context.loss_scale == 0 ? 1 : context.loss_scale) / total);
   block.shard_fraction = static_cast<float>(static_cast<double>(samples) / total);
   block.update = context.update;
   device_.copy_to_device(state_.step.data(), &block, sizeof block, device_.compute_stream());

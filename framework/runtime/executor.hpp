@@ -54,10 +54,16 @@ class Executor {
     uint64_t seed = 0;
     int64_t global_samples = 0;
     int64_t shards = 1;
+    // fp16: what the loss is multiplied with. Gradients are divided by it before use; where one of
+    // them, summed over all ranks, is not finite, no parameter changes. 0: off.
+    double loss_scale = 0;
   };
   // Returns this rank's metric sums over its shards, before the update.
   MetricSums train_step(const StepContext& context, const std::function<Shard(int64_t)>& next,
                         const std::function<void(const Batch&)>& release);
+
+  // Whether the last train_step changed no parameter, since a gradient was not finite.
+  bool skipped_update() const { return skipped_update_; }
 
   // One evaluation batch; its outputs may be read until the next run.
   MetricSums evaluate(Plan& plan, const Batch& batch);
@@ -80,6 +86,7 @@ class Executor {
   BoundArenas arenas_;
   Reductions reductions_;
   std::optional<Update> update_;
+  bool skipped_update_ = false;
   LaunchTimer timer_;
   HostMemory metrics_;  // f64(5) of every shard of a step, in order
   int64_t metrics_count_ = 0;

@@ -75,11 +75,12 @@ void require_equal(CommunicationThread& communication, std::string_view what,
   // Every rank has seen the same hashes, so every rank comes here.
   const auto rank = static_cast<size_t>(first - digests.begin());
   const std::vector<std::string> texts = communication.gather(text, what);
+  const std::vector<std::string> hosts = communication.gather(host_name(), what);
   const auto [mine, theirs] =
       std::mismatch(texts[0].begin(), texts[0].end(), texts[rank].begin(), texts[rank].end());
-  fail(Failure::usage, what, ": rank ", rank, " has ",
-       excerpt(texts[rank], static_cast<size_t>(theirs - texts[rank].begin())), "; rank 0 has ",
-       excerpt(texts[0], static_cast<size_t>(mine - texts[0].begin())),
+  fail(Failure::usage, what, ": rank ", rank, " on ", hosts[rank], " has ",
+       excerpt(texts[rank], static_cast<size_t>(theirs - texts[rank].begin())), "; rank 0 on ",
+       hosts[0], " has ", excerpt(texts[0], static_cast<size_t>(mine - texts[0].begin())),
        "; start all ranks with the same recipe, options, data and build");
 }
 

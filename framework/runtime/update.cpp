@@ -37,24 +37,32 @@ void Update::prepare_statistics() {
   }
 }
 
-void Update::run(StepInfo step) {
-  if (clip_grad_norm_ > 0) {
-    // PyTorch's clip_grad_norm_: the factor is at most 1, with 1e-6 against a zero norm.
-    const double factor = clip_grad_norm_ / (gradient_norm() + 1e-6);
-    step.gradient_scale = static_cast<float>(std::min(factor, 1.0));
-  }
-  std::byte* const info = state_.step.data() + offsetof(StepBlock, update);
-  device_.copy_to_device(info, &step, sizeof step, device_.compute_stream());
-
-  std::vector<void*> outputs{state_.parameters.data()};
-  for (const DeviceMemory& slot : state_.slots) outputs.push_back(slot.data());
-  launch(*optimizer_, {state_.gradients.data(), info}, std::move(outputs));
+bool Update::run(StepInfo step, double loss_scale) {
+  const bool scaled = loss_scale != 0;
+  const bool clips = clip_grad_norm_ > 0;
+  // The same on all ranks, for the gradients are.
+  const double norm = scaled || clips ? gradient_norm() / (scaled ? loss_scale : 1) : 0;
+  // PyTorch's clip_grad_norm_: the factor is at most 1, with 1e-6 against a zero norm.
+  const double factor = clips ? std::min(clip_grad_norm_ / (norm + 1e-6), 1.0) : 1;
+  step.gradient_scale = static_cast<float>(scaled ? factor / loss_scale : factor);
+  const bool updates = !scaled || std::isfinite(norm);
+  if (updates) update_parameters(step);
 
   const float* const shares = state_.gradients.floats() + state_.layout.trainable_elements;
   for (const auto& [offset, kernel] : statistics_) {
     launch(*kernel, {shares + offset}, {state_.buffers.floats() + offset});
   }
   state_.changed();
+  return updates;
+}
+
+void Update::update_parameters(const StepInfo& step) {
+  std::byte* const info = state_.step.data() + offsetof(StepBlock, update);
+  device_.copy_to_device(info, &step, sizeof step, device_.compute_stream());
+
+  std::vector<void*> outputs{state_.parameters.data()};
+  for (const DeviceMemory& slot : state_.slots) outputs.push_back(slot.data());
+  launch(*optimizer_, {state_.gradients.data(), info}, std::move(outputs));
 }
 
 double Update::gradient_norm() {

@@ -22,7 +22,10 @@ struct UpdatePlan {
 class Update {
  public:
   Update(Device& device, State& state, const UpdatePlan& plan);
-  void run(StepInfo step);
+  // With a loss scale other than 0, gradients are of the loss times it; they are divided by it, or
+  // the parameters stay as they are where a gradient is not finite. Returns whether they changed.
+  // Running statistics, which no scale touches, are updated either way.
+  bool run(StepInfo step, double loss_scale);
 
  private:
   // Neighbouring buffers with the same momentum, gaps of alignment included; in elements.
@@ -32,6 +35,7 @@ class Update {
   };
 
   void prepare_statistics();
+  void update_parameters(const StepInfo& step);
   double gradient_norm();
   void launch(Kernel& kernel, std::vector<const void*> inputs, std::vector<void*> outputs);
 

@@ -100,7 +100,7 @@ bool padding_is_zero(const Placed& placed) {
       for (int64_t byte = (group + shape[1] % block) * size; byte < (group + block) * size;
            ++byte) {
         // Negative zero is zero: only its sign bit is set.
-        const bool sign_byte = placed.type.dtype == DType::f32 && byte % 4 == 3;
+        const bool sign_byte = placed.type.dtype != DType::u8 && byte % size == size - 1;
         if ((bytes[static_cast<size_t>(byte)] & (sign_byte ? 0x7f : 0xff)) != 0) return false;
       }
     }

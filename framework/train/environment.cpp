@@ -1,8 +1,8 @@
 #include "train/environment.hpp"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/host.hpp"
 #include "base/versions.hpp"
 #include "runtime/guard.hpp"
 
@@ -10,15 +10,6 @@ namespace lockstep {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string processor_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    const size_t colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown";
-}
 
 }  // namespace
 

@@ -31,6 +31,8 @@ void for_each_field(R& record, F&& f) {
   f("top5", record.top5);
   f("samples", record.samples);
   f("lr", record.lr);
+  f("loss_scale", record.loss_scale);
+  f("skipped_steps", record.skipped_steps);
   f("images_per_second", record.images_per_second);
   f("data_wait_seconds", record.data_wait_seconds);
   f("seconds", record.seconds);

@@ -17,6 +17,8 @@ struct Record {
   std::optional<double> top1 = {}, top5 = {};  // fractions
   std::optional<int64_t> samples = {};
   std::optional<double> lr = {};
+  std::optional<double> loss_scale = {};         // fp16: the step's
+  std::optional<int64_t> skipped_steps = {};     // fp16: of the training so far
   std::optional<double> images_per_second = {};  // over all ranks
   std::optional<double> data_wait_seconds = {};  // rank 0's
   std::optional<double> seconds = {};  // that the step, epoch, evaluation or checkpoint took

@@ -26,6 +26,8 @@ void EpochMean::add(const Record& step) {
   accumulate(sums_.seconds, step.seconds, 1);
   *sums_.samples += step.samples.value_or(0);
   sums_.lr = step.lr;
+  sums_.loss_scale = step.loss_scale;
+  sums_.skipped_steps = step.skipped_steps;
 }
 
 Record EpochMean::result() const {

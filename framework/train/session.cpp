@@ -6,13 +6,28 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/host.hpp"
 #include "base/log.hpp"
 #include "base/patterns.hpp"
+#include "base/text.hpp"
+#include "ops/attributes.hpp"
 #include "runtime/guard.hpp"
-#include "train/core_share.hpp"
+#include "train/data_fingerprint.hpp"
+#include "train/site.hpp"
 
 namespace lockstep {
 namespace {
+
+constexpr std::pair<std::string_view, DType> kPrecisions[] = {
+    {"fp32", DType::f32}, {"bf16", DType::bf16}, {"fp16", DType::f16}};
+
+DType precision_of(const Recipe& recipe) {
+  for (const auto& [name, type] : kPrecisions) {
+    if (name == recipe.train.precision) return type;
+  }
+  LS_ASSERT(false);  // the recipe's rule lets no other through
+  return DType::f32;
+}
 
 // How long ranks other than 0 wait before they report an error, since rank 0 may be about to say
 // the same and end all.
@@ -20,12 +35,16 @@ constexpr auto kRankZeroFirst = std::chrono::seconds(1);
 // Before there is a communicator it is mpirun or srun that ends the others, within two seconds.
 constexpr auto kLauncherFirst = std::chrono::seconds(3);
 
-// The first of these variables that is set, as a number; -1: none.
-int first_number(std::initializer_list<const char*> variables) {
-  for (const char* variable : variables) {
-    if (const char* text = std::getenv(variable)) return std::atoi(text);
+// Does what all processes do before they have a communicator. What is wrong with it is said by the
+// launcher's first process, which ends the others.
+template <class F>
+auto first_process_speaks(const ProcessPlace& place, F&& action) {
+  try {
+    return action();
+  } catch (const Error&) {
+    if (place.rank != 0) std::this_thread::sleep_for(kLauncherFirst);
+    throw;
   }
-  return -1;
 }
 
 // Why the device cannot be made on this host, in one line; empty: it can.
@@ -46,17 +65,24 @@ void require_logits(std::string_view model, Value logits, int64_t classes) {
        "), a logit per class; keep the model's classifier (model.include_top = true)");
 }
 
-}  // namespace
-
-ProcessPlace process_place() {
-  // Open MPI's mpirun, MPICH's and Slurm's PMI, PMIx; srun without any of them still numbers its
-  // tasks.
-  int rank = first_number({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"});
-  const bool among_tasks =
-      std::getenv("SLURM_STEP_ID") != nullptr && first_number({"SLURM_STEP_NUM_TASKS"}) > 1;
-  if (rank < 0 && among_tasks) rank = first_number({"SLURM_PROCID"});
-  return {.among_ranks = rank >= 0, .rank = std::max(rank, 0)};
+bool computes_in(const Device& device, DType type) {
+  return device.supports("conv2d", Attributes::of(Conv2dAttributes{}), type);
 }
+
+// Before anything starts.
+void require_precision(const Recipe& recipe, const Device& device) {
+  if (computes_in(device, precision_of(recipe))) return;
+  std::vector<std::string> known;
+  for (const auto& [name, type] : kPrecisions) {
+    if (computes_in(device, type)) known.push_back(concat('"', name, '"'));
+  }
+  fail(Failure::usage, recipe.place("train.precision"), ": train.precision is \"",
+       recipe.train.precision, "\", in which this device does not compute (", device.description(),
+       "); expected ", list_words(known, " or "),
+       "; change it, also with --set train.precision=fp32, or take another device.name");
+}
+
+}  // namespace
 
 std::string communicator_name(const Recipe& recipe) {
   if (recipe.communicator.name != "auto") return recipe.communicator.name;
@@ -72,6 +98,7 @@ std::string device_name(const Recipe& recipe, Registry& registry) {
 }
 
 std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, Registry& registry) {
+  raise_open_files();  // MPI has a connection to each rank
   const CommunicatorEntry& entry = registry.find_communicator(communicator_name(recipe));
   const double timeout_seconds = recipe.communicator.timeout_seconds;
   return std::make_unique<CommunicationThread>(
@@ -82,13 +109,15 @@ std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, R
 std::unique_ptr<Device> make_device(const Recipe& recipe, Registry& registry, int local_rank,
                                     int local_size, int threads) {
   if (recipe.device.threads > 0) threads = recipe.device.threads;
-  return registry.find_device(device_name(recipe, registry))
-      .make({.local_rank = local_rank,
-             .local_size = local_size,
-             .threads = threads,
-             .deterministic = recipe.device.deterministic,
-             .tf32 = recipe.device.tf32,
-             .autotune = recipe.device.autotune});
+  auto device = registry.find_device(device_name(recipe, registry))
+                    .make({.local_rank = local_rank,
+                           .local_size = local_size,
+                           .threads = threads,
+                           .deterministic = recipe.device.deterministic,
+                           .tf32 = recipe.device.tf32,
+                           .autotune = recipe.device.autotune});
+  require_precision(recipe, *device);
+  return device;
 }
 
 PlanRequest plan_request(const Recipe& recipe, const OpenedData& data, Registry& registry) {
@@ -111,6 +140,7 @@ PlanRequest plan_request(const Recipe& recipe, const OpenedData& data, Registry&
     options.push_back({"auxiliary", {}, {true, {}}});
     request.model_with_auxiliary = model_with(std::move(options));
   }
+  request.precision = precision_of(recipe);
   request.label_smoothing = recipe.train.label_smoothing;
   request.sync_batch_norm = recipe.train.sync_batch_norm;
   request.trainable = [frozen = NamePatterns(recipe.train.freeze)](std::string_view name) {
@@ -127,6 +157,8 @@ ParameterLayout parameter_layout(const PlanRequest& request, Mode mode, const Re
   of_mode.mode = mode;
   // With two samples even a batch norm over single pixels has a variance.
   of_mode.batch_size = 2;
+  // Of any precision the same: what it casts, and so the order of some gradients, plays no part.
+  of_mode.precision = DType::f32;
   const Supports supports = [&device](std::string_view op, const Attributes& attributes) {
     return device.supports(op, attributes, DType::f32);
   };
@@ -142,23 +174,45 @@ int loader_workers(const Recipe& recipe, const Device& device) {
 }
 
 Session::Session(Recipe r, Registry& all, bool quiet)
-    : recipe(std::move(r)), registry(all), communication(start_communication(recipe, registry)) {
+    : recipe(std::move(r)),
+      registry(all),
+      place(process_place()),
+      communication(
+          first_process_speaks(place, [&] { return start_communication(recipe, registry); })) {
   log::set_up(communication->rank(), quiet);
 }
 
 void Session::open(DataUse use) {
-  const int threads = communication->world_size() > 1 ? share_of_cores(*communication) : 0;
+  const int rank = communication->rank();
+  const bool with_others = use != DataUse::describe;  // otherwise a process of its own
+  int threads = 0;
+  if (with_others) {
+    act_on(check_tasks(place, communication->world_size(), communicator_name(recipe)), rank);
+    const std::vector<Facts> ranks =
+        gather_facts(site_facts(recipe, registry, *communication), *communication);
+    act_on(compare_ranks(ranks), rank);
+    require_equal(*communication, "recipe", resolved_text(recipe, registry));
+    threads = share_of_cores(ranks, rank);
+  }
   device = make_device(recipe, registry, communication->local_rank(), communication->local_size(),
                        threads);
   communication->attach(*device);
   data = open_data(recipe, registry, use);
+  if (with_others) {
+    Facts facts = place_facts(*device);
+    facts.merge(data_fingerprint(data));
+    act_on(compare_ranks(gather_facts(facts, *communication)), rank);
+  }
   if (recipe.data.on_bad_sample == "skip")
     bad_samples = std::make_shared<BadSamples>(recipe.data.max_bad_samples);
 }
 
 int run_on_ranks(Session& session, const std::function<int()>& work) {
   const auto end_all = [&session](const Error& error) {
-    if (session.communication->world_size() == 1) throw error;
+    if (session.communication->world_size() == 1) {
+      if (session.place.rank != 0) std::this_thread::sleep_for(kLauncherFirst);
+      throw error;
+    }
     if (!session.is_first()) std::this_thread::sleep_for(kRankZeroFirst);
     die(error, "", session.communication.get());
   };
@@ -176,12 +230,7 @@ int run_on_ranks(Session& session, const std::function<int()>& work) {
 }
 
 Recipe load_recipe_on_ranks(const std::function<Recipe()>& load) {
-  try {
-    return load();
-  } catch (const Error&) {
-    if (process_place().rank != 0) std::this_thread::sleep_for(kLauncherFirst);
-    throw;
-  }
+  return first_process_speaks(process_place(), load);
 }
 
 }  // namespace lockstep

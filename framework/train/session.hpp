@@ -13,15 +13,9 @@
 #include "plugin/registry.hpp"
 #include "recipe/recipe.hpp"
 #include "runtime/communication_thread.hpp"
+#include "train/process_place.hpp"
 
 namespace lockstep {
-
-// How this process was started, as far as the environment tells; before there is a communicator.
-struct ProcessPlace {
-  bool among_ranks = false;  // by mpirun or srun
-  int rank = 0;
-};
-ProcessPlace process_place();
 
 // "auto" made definite: "mpi" when started by mpirun or srun, else "local".
 std::string communicator_name(const Recipe& recipe);
@@ -31,7 +25,8 @@ std::string device_name(const Recipe& recipe, Registry& registry);
 // Starts the communication thread with the recipe's communicator.
 std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, Registry& registry);
 // The recipe's device, with this rank's share of the host: `threads` where the recipe does not say;
-// 0: the device's own choice.
+// 0: the device's own choice. Throws Error{usage} where it does not compute in the recipe's
+// precision.
 std::unique_ptr<Device> make_device(const Recipe& recipe, Registry& registry, int local_rank,
                                     int local_size, int threads = 0);
 
@@ -48,14 +43,15 @@ class Session {
  public:
   // Joins the other ranks and sets up logging.
   Session(Recipe recipe, Registry& registry, bool quiet);
-  // Makes the device and opens the data. Apart from the constructor, so that its errors can end all
-  // ranks.
+  // Makes the device and opens the data, unless the ranks and their hosts do not fit together:
+  // site.hpp. Apart from the constructor, so that its errors can end all ranks.
   void open(DataUse use);
 
   bool is_first() const { return communication->rank() == 0; }
 
   Recipe recipe;
   Registry& registry;
+  const ProcessPlace place;  // as it was before MPI began, which sets variables itself
   std::unique_ptr<CommunicationThread> communication;
   std::unique_ptr<Device> device;
   OpenedData data;

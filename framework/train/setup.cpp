@@ -143,7 +143,6 @@ Setup::Setup(Session& session)
       plan_update(state.layout, recipe.optimizer, optimizer, recipe.train.clip_grad_norm);
   update.optimizer_plugin = session.registry.find_optimizer(recipe.optimizer.name).plugin;
   executor.prepare_update(update);
-  require_equal(*session.communication, "recipe", recipe_text);
   require_equal(*session.communication, "the plan's collectives", first.collectives());
 }
 

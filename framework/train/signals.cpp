@@ -19,6 +19,7 @@ constexpr double kSameRequestSeconds = 1;
 volatile sig_atomic_t received_signal = 0;
 struct timespec received_at {};  // read only after received_signal is set
 bool installed = false;
+bool ignored = false;
 std::array<struct sigaction, kSignals.size()> former;
 struct sigaction former_pipe {};
 
@@ -54,9 +55,15 @@ StopSignals::StopSignals() {
 }
 
 StopSignals::~StopSignals() {
+  installed = false;
+  if (ignored) return;
   for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &former[i], nullptr);
   sigaction(SIGPIPE, &former_pipe, nullptr);
-  installed = false;
+}
+
+void StopSignals::ignore_the_rest() {
+  ignored = true;
+  for (const int number : kSignals) signal(number, SIG_IGN);
 }
 
 int StopSignals::received() const { return received_signal; }

@@ -27,6 +27,14 @@ std::string rate_text(const Record& record) {
   return rate < 10 ? fmt::format("{:.1f} images/s", rate) : fmt::format("{:.0f} images/s", rate);
 }
 
+// Of fp16, where there were any: "  3 steps skipped, loss scale 8192".
+std::string skipped_text(const Record& record) {
+  const int64_t steps = record.skipped_steps.value_or(0);
+  if (steps == 0) return {};
+  return fmt::format("  {} step{} skipped, loss scale {:g}", steps, steps == 1 ? "" : "s",
+                     record.loss_scale.value_or(0));
+}
+
 }  // namespace
 
 std::string progress_bar(const Record& step, const Place& place, double seconds_left, int width) {
@@ -50,15 +58,16 @@ std::string progress_bar(const Record& step, const Place& place, double seconds_
 }
 
 std::string step_line(const Record& step, const Place& place) {
-  return fmt::format("{} step {}  loss {:.4f}  top1 {:.1f}%  lr {:.4g}  {}",
+  return fmt::format("{} step {}  loss {:.4f}  top1 {:.1f}%  lr {:.4g}  {}{}",
                      epoch_text(step, place), step.step_number, step.loss.value_or(0),
-                     100 * step.top1.value_or(0), step.lr.value_or(0), rate_text(step));
+                     100 * step.top1.value_or(0), step.lr.value_or(0), rate_text(step),
+                     skipped_text(step));
 }
 
 std::string epoch_line(const Record& epoch, const Place& place) {
-  return fmt::format("{}  loss {:.4f}  top1 {:.2f}%  {}  {}", epoch_text(epoch, place),
+  return fmt::format("{}  loss {:.4f}  top1 {:.2f}%  {}  {}{}", epoch_text(epoch, place),
                      epoch.loss.value_or(0), 100 * epoch.top1.value_or(0), rate_text(epoch),
-                     duration_text(epoch.seconds.value_or(0)));
+                     duration_text(epoch.seconds.value_or(0)), skipped_text(epoch));
 }
 
 std::string evaluation_line(const Record& evaluation) {

@@ -11,6 +11,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "train/loss_scale.hpp"
 #include "train/profile.hpp"
 #include "train/snapshot.hpp"
 
@@ -26,7 +27,7 @@ std::optional<double> mean(double sum, double weight) {
 
 }  // namespace
 
-Trainer::Trainer(Session& session, TrainOptions options, const StopSignals& signals)
+Trainer::Trainer(Session& session, TrainOptions options, StopSignals& signals)
     : session_(session),
       recipe_(session.recipe),
       communication_(*session.communication),
@@ -79,6 +80,7 @@ void Trainer::train_epoch() {
 void Trainer::train_step(int64_t index) {
   const Slice step = setup_.steps.at(index);
   const double lr = setup_.learning_rate.at(progress_.step);
+  const double loss_scale = progress_.loss_scale;
   const MetricSums mine = run_shards(step, lr);
 
   // One sum agrees on everything: the step's metrics, signals of any rank, and rank 0's clock.
@@ -103,23 +105,30 @@ void Trainer::train_step(int64_t index) {
          "train.clip_grad_norm (the last checkpoint is from before)");
   }
 
+  note_skipped_step();
+
   const auto now = Clock::now();
   const double seconds = std::chrono::duration<double>(now - step_began_).count();
   const double data_wait_seconds = setup_.loader.take_wait_seconds();
   step_began_ = now;
   data_wait_seconds_ += data_wait_seconds;
+  Record record{.event = Record::step,
+                .epoch_number = progress_.epoch,
+                .step_number = progress_.step,
+                .loss = mean(loss, weight),
+                .top1 = mean(top1, samples),
+                .top5 = mean(top5, samples),
+                .samples = std::llround(samples),
+                .lr = lr,
+                .images_per_second = static_cast<double>(step.size()) / seconds,
+                .data_wait_seconds = data_wait_seconds,
+                .seconds = seconds};
+  if (loss_scale != 0) {
+    record.loss_scale = loss_scale;
+    record.skipped_steps = progress_.skipped_steps;
+  }
   recorder_.step(
-      {.event = Record::step,
-       .epoch_number = progress_.epoch,
-       .step_number = progress_.step,
-       .loss = mean(loss, weight),
-       .top1 = mean(top1, samples),
-       .top5 = mean(top5, samples),
-       .samples = std::llround(samples),
-       .lr = lr,
-       .images_per_second = static_cast<double>(step.size()) / seconds,
-       .data_wait_seconds = data_wait_seconds,
-       .seconds = seconds},
+      record,
       {.epochs = setup_.epochs, .step_in_epoch = index + 1, .steps_in_epoch = setup_.steps.count()},
       progress_.step % recipe_.train.log_every_steps == 0);
   if (checkpoints_) recorder_.checkpoints(checkpoints_->take_saved());
@@ -128,12 +137,14 @@ void Trainer::train_step(int64_t index) {
 // This rank's part of a step, and its metrics before the update.
 MetricSums Trainer::run_shards(const Slice& step, double lr) {
   const Executor::StepContext context{
-      .update = {.lr = static_cast<float>(lr), .step = progress_.step + 1},
+      .update = {.lr = static_cast<float>(lr),
+                 .step = progress_.step + 1 - progress_.skipped_steps},
       .step = progress_.step + 1,
       .epoch = progress_.epoch,
       .seed = recipe_.seed,
       .global_samples = step.size(),
-      .shards = setup_.sharding.per_rank};
+      .shards = setup_.sharding.per_rank,
+      .loss_scale = progress_.loss_scale};
   const auto next = [&](int64_t k) -> Executor::Shard {
     const int64_t samples = setup_.sharding.shard(step, k).size();
     if (samples == 0) return {&setup_.plans.any_training(setup_.executor), {}};
@@ -147,6 +158,22 @@ MetricSums Trainer::run_shards(const Slice& step, double lr) {
   } catch (Error& error) {
     throw error.add_context(concat("step ", progress_.step + 1));
   }
+}
+
+// Of fp16: the scale that was too large is halved; one that stays too large is no matter of scale.
+void Trainer::note_skipped_step() {
+  if (progress_.loss_scale == 0) return;
+  const bool skipped = setup_.executor.skipped_update();
+  skipped_in_a_row_ = skipped ? skipped_in_a_row_ + 1 : 0;
+  constexpr int64_t kMost = 50;
+  if (skipped_in_a_row_ == kMost) {
+    fail(Failure::other, "step ", progress_.step, " of epoch ", progress_.epoch, ": gradients in ",
+         "fp16 are not finite for ", kMost, " steps in a row, now with a loss scale of ",
+         fmt::format("{:g}", progress_.loss_scale),
+         "; expected finite ones; try a smaller optimizer.lr, ",
+         "train.loss_scale = 0 or train.precision = \"bf16\" (the last checkpoint is from before)");
+  }
+  update_loss_scale(progress_, recipe_.train, skipped);
 }
 
 Trainer::End Trainer::reached_limit(bool time_is_up) const {
@@ -206,6 +233,7 @@ int Trainer::conclude() {
     say_how_it_ended(signal);
   }
   communication_.barrier("the end");
+  if (end_ == End::signal) signals_.ignore_the_rest();
   return end_ == End::signal ? kExitStopped : 0;
 }
 

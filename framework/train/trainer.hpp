@@ -25,7 +25,7 @@ struct TrainOptions {
 class Trainer {
  public:
   // The session's data is open for training. All ranks make a trainer; nothing is written yet.
-  Trainer(Session& session, TrainOptions options, const StopSignals& signals);
+  Trainer(Session& session, TrainOptions options, StopSignals& signals);
 
   // Trains to the end, or to a signal. Returns the exit code: 0 or kExitStopped.
   int run();
@@ -52,6 +52,7 @@ class Trainer {
   void evaluate();
   void evaluate_on(Evaluator& evaluator, const char* split, const Evaluator::Stop& stop = nullptr);
   void count_bad_samples();
+  void note_skipped_step();
   void save(bool best);
   bool time_is_up() const;
   double seconds() const;
@@ -64,7 +65,7 @@ class Trainer {
   const Recipe& recipe_;
   CommunicationThread& communication_;
   const TrainOptions options_;
-  const StopSignals& signals_;
+  StopSignals& signals_;
   Setup setup_;
 
   std::filesystem::path folder_;
@@ -83,6 +84,7 @@ class Trainer {
   double seconds_before_ = 0;     // of this training, before it was resumed
   double data_wait_seconds_ = 0;  // of this run, on this rank
   int64_t bad_samples_ = 0;       // of this run, over all ranks
+  int64_t skipped_in_a_row_ = 0;  // steps of fp16
 };
 
 }  // namespace lockstep

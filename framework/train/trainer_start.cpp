@@ -11,6 +11,8 @@
 #include "data/class_indices.hpp"
 #include "train/environment.hpp"
 #include "train/initial_weights.hpp"
+#include "train/loss_scale.hpp"
+#include "train/shared_folder.hpp"
 #include "train/snapshot.hpp"
 #include "train/trainer.hpp"
 
@@ -49,7 +51,9 @@ Progress broadcast_progress(const Progress& progress, CommunicationThread& commu
 void Trainer::start() {
   const RunStart run = agree_on_run();
   folder_ = run.folder;
+  const std::vector<Finding> findings = check_shared_folder(folder_, communication_);
   log::open_file(folder_);
+  act_on(findings, communication_.rank());
   for (const std::string& warning : run.warnings) log::warn(warning);
 
   start_state(run.checkpoint);
@@ -87,6 +91,7 @@ RunStart Trainer::agree_on_run() {
 // The same state on all ranks: from the checkpoint to resume, from init.weights, or drawn.
 void Trainer::start_state(const fs::path& checkpoint) {
   progress_.seed = recipe_.seed;
+  progress_.loss_scale = initial_loss_scale(recipe_.train);
   setup_.state.initialize(
       {.seed = recipe_.seed, .normal = recipe_.init.scheme == "normal", .std = recipe_.init.std});
   if (session_.is_first() && !checkpoint.empty()) {

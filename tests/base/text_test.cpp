@@ -19,6 +19,15 @@ TEST(NearestWordTest, FindsWordsOneEditAway) {
   EXPECT_EQ(nearest_word("l", kKnown), "lr");
 }
 
+TEST(RangesTest, WriteAndReadAscendingNumbers) {
+  const std::vector<int> numbers = {0, 1, 2, 5, 8, 9};
+  EXPECT_EQ(ranges_text(numbers), "0-2,5,8-9");
+  EXPECT_EQ(read_ranges("0-2,5,8-9"), numbers);
+  EXPECT_EQ(ranges_text({}), "");
+  EXPECT_EQ(read_ranges(""), std::vector<int>{});
+  EXPECT_EQ(read_ranges("x,3,"), std::vector<int>{3});
+}
+
 TEST(NearestWordTest, CountsASwapOfNeighboursAsOneEdit) {
   // Two edits by Levenshtein's distance, which would prefer "abdx".
   EXPECT_EQ(nearest_word("abdc", std::vector<std::string>{"abcd", "xbdx"}), "abcd");

@@ -24,6 +24,7 @@
 #include "plan/state.hpp"
 #include "recipe/recipe.hpp"
 #include "runtime/executor.hpp"
+#include "train/loss_scale.hpp"
 #include "train/session.hpp"
 #include "train/update_groups.hpp"
 
@@ -153,7 +154,8 @@ class Bench {
     const Executor::StepContext context{.update = {.lr = 1e-4F, .step = step_},
                                         .step = step_,
                                         .seed = recipe_.seed,
-                                        .global_samples = request_.batch_size};
+                                        .global_samples = request_.batch_size,
+                                        .loss_scale = initial_loss_scale(recipe_.train)};
     executor_.train_step(
         context,
         [&](int64_t) {

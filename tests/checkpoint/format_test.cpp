@@ -37,6 +37,21 @@ TEST(CheckpointFormatTest, GivesBackAnEmptyCheckpoint) {
   EXPECT_TRUE(equal(through_file(checkpoint), checkpoint));
 }
 
+TEST(CheckpointFormatTest, HoldsTheLossScaleWhereThereIsOne) {
+  Checkpoint checkpoint = sample_checkpoint(390);
+  const std::string without = to_bytes(checkpoint);
+  checkpoint.progress.loss_scale = 32768;
+  checkpoint.progress.steps_at_scale = 389;
+  checkpoint.progress.skipped_steps = 1;
+  const Progress progress = through_file(checkpoint).progress;
+  EXPECT_EQ(progress.loss_scale, 32768);
+  EXPECT_EQ(progress.steps_at_scale, 389);
+  EXPECT_EQ(progress.skipped_steps, 1);
+  EXPECT_EQ(without.find("loss_scale"), std::string::npos) << "files of other trainings stay";
+  checkpoint.progress.loss_scale = -1;
+  EXPECT_THAT(refusal([&] { through_file(checkpoint); }), HasSubstr("loss_scale of /progress: is"));
+}
+
 TEST(CheckpointFormatTest, KeepsEveryBitOfUnusualNumbers) {
   using Limits = std::numeric_limits<float>;
   Checkpoint checkpoint;

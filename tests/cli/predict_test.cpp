@@ -53,6 +53,17 @@ TEST_F(PredictTest, ABadPictureIsNamedAndTheRestGoOn) {
   EXPECT_TRUE(json[2].contains("error"));
 }
 
+TEST_F(PredictTest, PicturesAreTurnedAsTheirExifDataSayUnlessNotAsked) {
+  // Drawn weights tell every picture from the others.
+  ASSERT_EQ(lockstep("train tiny.toml --set train.max_steps=0 --output drawn").exit_code, 0);
+  const auto guesses = [&](const std::string& name, const std::string& more = "") {
+    return predict("drawn/checkpoints/last.h5 " + picture("exif/" + name) + more)[0]["predictions"];
+  };
+  const auto upright = guesses("ii1.jpg"), turned = guesses("ii6.jpg");
+  EXPECT_NE(turned, upright) << "the same pixels, a quarter turn apart";
+  EXPECT_EQ(guesses("ii6.jpg", " --no-exif"), upright);
+}
+
 TEST_F(PredictTest, FoldersAndNamesFromStandardInputAreTaken) {
   std::filesystem::create_directories(folder_ / "pictures/below");
   std::filesystem::copy(picture("rgb8.png"), folder_ / "pictures/b.PNG");

@@ -71,7 +71,8 @@ const std::vector<ModelCase>& model_cases() {
   return cases;
 }
 
-Plan make_plan(const ModelCase& model_case, int64_t batch, Mode mode) {
+Plan make_plan(const ModelCase& model_case, int64_t batch, Mode mode,
+               DType precision = DType::f32) {
   PlanRequest request;
   request.mode = mode;
   request.batch_size = batch;
@@ -85,6 +86,7 @@ Plan make_plan(const ModelCase& model_case, int64_t batch, Mode mode) {
   };
   const ParameterLayout layout =
       layout_parameters(transform_graph(request, registry().ops(), supports));
+  request.precision = precision;
   return compile(request, registry(), cpu(), layout);
 }
 
@@ -115,6 +117,43 @@ TEST_P(CpuModelTest, NeverUsesOneDnnsReferenceLoops) {
 
 INSTANTIATE_TEST_SUITE_P(Models, CpuModelTest, ::testing::Range<size_t>(0, model_cases().size()),
                          [](const auto& info) { return model_cases()[info.param].title; });
+
+bool computes_bf16() {
+  return cpu().supports("conv2d", Attributes::of(Conv2dAttributes{}), DType::bf16);
+}
+
+TEST(CpuDeviceTest, ComputesProductsOfBf16ByTheProcessorsOwnInstructions) {
+  if (!computes_bf16()) {
+    GTEST_SKIP() << "needs AVX512_BF16 or AMX; this is " << cpu().description();
+  }
+  for (const ModelCase& model_case : model_cases()) {
+    for (Mode mode : {Mode::training, Mode::evaluation}) {
+      const Plan plan = make_plan(model_case, 8, mode, DType::bf16);
+      for (const Launch& launch : plan.launches) {
+        const Node& node = plan.node(launch);
+        if (launch.kernel == nullptr || !is_product(node)) continue;
+        const std::string implementation(launch.kernel->implementation());
+        EXPECT_NE(implementation.find("bf16"), std::string::npos)
+            << model_case.title << ' ' << node.op << ' ' << node.label << ": " << implementation;
+      }
+    }
+  }
+}
+
+TEST(CpuDeviceTest, KeepsBf16ImagesBlockedThroughoutResNet) {
+  if (!computes_bf16()) {
+    GTEST_SKIP() << "needs AVX512_BF16 or AMX; this is " << cpu().description();
+  }
+  const Plan plan = make_plan(model_cases()[0], 8, Mode::training, DType::bf16);
+  for (const Node& node : plan.graph.nodes()) EXPECT_NE(node.op, "reorder") << node.label;
+}
+
+TEST(CpuDeviceTest, HasNoFp16) {
+  for (const char* op : {"conv2d", "add", "cast"}) {
+    EXPECT_FALSE(cpu().supports(op, {}, DType::f16)) << op;
+    EXPECT_TRUE(cpu().supports(op, {}, DType::f32)) << op;
+  }
+}
 
 TEST(CpuDeviceTest, KeepsImagesBlockedThroughoutResNet) {
   if (blocked_layout() == Layout::plain) GTEST_SKIP() << "needs AVX2: else all layouts are plain";

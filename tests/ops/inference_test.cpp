@@ -138,6 +138,7 @@ std::vector<Accepted> accepted() {
        {f32({2, 5})}},
       {"classification_metrics", {}, {f32({2, 5}), i32({2}), f32({2}), f32({2})}, {f64({5})}},
       {"reorder", with(ReorderAttributes{2}), {x}, {blocked({2, 6, 9, 8})}},
+      {"cast", with(CastAttributes{DType::bf16}), {x}, {{DType::bf16, {2, 6, 9, 8}}}},
   };
 }
 

@@ -30,6 +30,14 @@ TEST(PlanTest, GraphOfResNet18IsTheGoldenOne) {
   expect_golden("resnet18_small_training_graph.txt", print(order_launches(graph)));
 }
 
+TEST(PlanTest, GraphOfResNet18InBf16IsTheGoldenOne) {
+  Registry registry;
+  PlanRequest request = resnet18(registry, Mode::training);
+  request.precision = DType::bf16;
+  const Graph graph = transform_graph(request, registry.ops(), supports_everything);
+  expect_golden("resnet18_small_bf16_graph.txt", print(order_launches(graph)));
+}
+
 TEST(PlanTest, PlanOfResNet18OnReferenceIsTheGoldenOne) {
   Registry registry;
   const auto device = registry.find_device("reference").make({});
@@ -48,7 +56,7 @@ TEST(PlanTest, NoTwoLiveValuesOverlapOnAnyDevice) {
   for (const char* name : {"reference", "cpu"}) {
     const auto device = registry.find_device(name).make({});
     for (Mode mode : {Mode::training, Mode::evaluation}) {
-      const PlanRequest request = resnet18(registry, mode);
+      PlanRequest request = resnet18(registry, mode);
       const Supports supports = [&](std::string_view op, const Attributes& attributes) {
         return device->supports(op, attributes, DType::f32);
       };
@@ -57,8 +65,26 @@ TEST(PlanTest, NoTwoLiveValuesOverlapOnAnyDevice) {
       const Plan plan = compile(request, registry, *device, layout);
       verify_memory_plan(plan.graph, plan.memory);
       EXPECT_LT(plan.memory.peak_bytes, plan.memory.sum_bytes);
+      request.precision = DType::bf16;  // parameters lie as they do
+      const Plan half = compile(request, registry, *device, layout);
+      verify_memory_plan(half.graph, half.memory);
     }
   }
+}
+
+TEST(PlanTest, Bf16HalvesTheMemoryOfActivationsAndAddsThatOfCastWeights) {
+  Registry registry;
+  const auto device = registry.find_device("reference").make({});
+  PlanRequest request = resnet18(registry, Mode::training);
+  request.batch_size = 32;
+  const ParameterLayout layout =
+      layout_parameters(transform_graph(request, registry.ops(), supports_nothing_fused));
+  const int64_t floats = compile(request, registry, *device, layout).memory.peak_bytes;
+  request.precision = DType::bf16;
+  const int64_t halves = compile(request, registry, *device, layout).memory.peak_bytes;
+  EXPECT_NEAR(static_cast<double>(halves),
+              static_cast<double>(floats / 2 + layout.parameter_elements * 2),
+              0.05 * static_cast<double>(floats));
 }
 
 TEST(PlanTest, CollectivesAreEqualForEveryBatchSize) {

@@ -33,12 +33,17 @@ TEST_P(ShippedRecipesTest, IsReadAndItsModelTakesItsImages) {
   registry.find_optimizer(recipe.optimizer.name).make(recipe.optimizer.options);
   const OpenedData data = open_data(recipe, registry, DataUse::describe);
   PlanRequest request = plan_request(recipe, data, registry);
+  const bool names_bf16 = GetParam().ends_with("_bf16.toml");
+  EXPECT_EQ(request.precision, names_bf16 ? DType::bf16 : DType::f32);
   for (Mode mode : {Mode::training, Mode::evaluation}) {
     request.mode = mode;
     const Graph graph = build_graph(request, registry.ops());
     const Output* logits = graph.find_output(Role::logits);
     ASSERT_NE(logits, nullptr);
     EXPECT_EQ(graph.type(logits->value).shape, (Shape{1, data.classes}));
+    const auto everything = [](std::string_view, const Attributes&) { return true; };
+    const Graph transformed = transform_graph(request, registry.ops(), everything);
+    EXPECT_EQ(transformed.type(transformed.find_output(Role::logits)->value).dtype, DType::f32);
   }
 }
 

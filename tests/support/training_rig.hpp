@@ -83,6 +83,7 @@ class TrainingRig {
     context.step = steps_;
     context.global_samples = count;
     context.shards = shards_;
+    context.loss_scale = loss_scale;
     const MetricSums sums = executor_.train_step(
         context,
         [&](int64_t k) {
@@ -117,11 +118,14 @@ class TrainingRig {
   }
 
   Registry registry;
+  double loss_scale = 0;  // of the following steps
 
  private:
   ParameterLayout make_layout() {
+    PlanRequest in_float = request_;
+    in_float.precision = DType::f32;
     return layout_parameters(transform_graph(
-        request_, registry.ops(), [this](std::string_view op, const Attributes& attributes) {
+        in_float, registry.ops(), [this](std::string_view op, const Attributes& attributes) {
           return device_->supports(op, attributes, DType::f32);
         }));
   }

@@ -52,6 +52,20 @@ TEST(SignalsTest, TheSameSignalTwiceInAMomentIsOneRequestAndLaterASecondOne) {
   EXPECT_EXIT(raise_thrice(), ::testing::ExitedWithCode(128 + SIGTERM), "still here");
 }
 
+TEST(SignalsTest, AfterTheSaveNoSignalChangesTheExitCode) {
+  const auto leave = [] {
+    {
+      StopSignals signals;
+      raise(SIGUSR1);
+      signals.ignore_the_rest();
+      raise(SIGTERM);
+    }
+    raise(SIGTERM);
+    std::exit(75);
+  };
+  EXPECT_EXIT(leave(), ::testing::ExitedWithCode(75), "");
+}
+
 TEST(SignalsTest, WhoeverReadsTheOutputMayGo) {
   const auto write_to_nobody = [] {
     const StopSignals signals;

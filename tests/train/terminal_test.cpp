@@ -49,6 +49,17 @@ TEST(TerminalTest, LinesSayWhatHappened) {
             "test: loss 0.4321  top1 86.12%  top5 99.10%  10,000 samples");
 }
 
+TEST(TerminalTest, TellsOfSkippedStepsWhereThereAreAny) {
+  Record step = kStep;
+  step.loss_scale = 65536;
+  step.skipped_steps = 0;
+  EXPECT_EQ(step_line(step, kPlace), step_line(kStep, kPlace));
+  step.loss_scale = 8192;
+  step.skipped_steps = 3;
+  EXPECT_EQ(step_line(step, kPlace),
+            step_line(kStep, kPlace) + "  3 steps skipped, loss scale 8192");
+}
+
 TEST(TerminalTest, PrintsNothingOfStepsWhenQuiet) {
   ::testing::internal::CaptureStdout();
   Terminal(true).on_step(kStep, kPlace, true);

@@ -232,7 +232,7 @@ TEST_F(TrainingTest, InitialWeightsComeFromACheckpoint) {
 
 TEST_F(TrainingTest, AFullDiskIsSaidLoudlyAndTrainingGoesOn) {
   const MpiRun run = lockstep("train tiny.toml --output run --set checkpoint.every_steps=2",
-                              "LOCKSTEP_FILE_FAULT=write:6:ENOSPC");
+                              "LOCKSTEP_FILE_FAULT=write:7:ENOSPC");
   EXPECT_NE(run.output.find("NOT saved"), std::string::npos) << run.output;
   EXPECT_EQ(run.exit_code, 0) << run.output;
   EXPECT_EQ(losses("run").size(), 12u);

@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "pmi.hpp"
 #include "roll_call.hpp"
 
 namespace {
@@ -72,6 +73,7 @@ class MpiCommunicator final : public Communicator {
            "one "
            "communicator and keep it");
     }
+    mpi::require_pmi();
     int provided = MPI_THREAD_SINGLE;
     check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
     if (provided < MPI_THREAD_FUNNELED) {

@@ -47,7 +47,8 @@ std::unique_ptr<Kernel> make_linear(const KernelRequest& request, HostDevice& de
   require_plain(request);
   const Direction direction = direction_of(request.op);
   const Roles roles = roles_of(request, direction);
-  const onednn::LinearShape shape{.batch = roles.x.shape[0],
+  const onednn::LinearShape shape{.dtype = roles.x.dtype,
+                                  .batch = roles.x.shape[0],
                                   .in = roles.x.shape[1],
                                   .out = roles.y.shape[1],
                                   .bias = request.attributes.as<LinearAttributes>().bias};
@@ -55,12 +56,15 @@ std::unique_ptr<Kernel> make_linear(const KernelRequest& request, HostDevice& de
   return make_operation_kernel(onednn::linear(direction, shape), as_cpu(device));
 }
 
-// Images of floats; what else there is to reorder (none today) takes the shared loops.
+// Images of floats, or of bf16 where oneDNN has them; what else there is to reorder takes the
+// shared loops.
 std::unique_ptr<Kernel> make_reorder(const KernelRequest& request, HostDevice& device) {
   const TensorType& from = request.inputs[0];
   const TensorType& to = request.outputs[0];
-  const bool floats = from.dtype == DType::f32 && to.dtype == DType::f32;
-  if (floats && from.shape == to.shape && to.shape.rank() == 4 && to.shape.numel() > 0) {
+  const bool known = from.dtype == DType::f32 ||
+                     (from.dtype == DType::bf16 && as_cpu(device).computes(DType::bf16));
+  if (known && from.dtype == to.dtype && from.shape == to.shape && to.shape.rank() == 4 &&
+      to.shape.numel() > 0) {
     return make_operation_kernel(onednn::reorder(from, to), as_cpu(device));
   }
   HostKernelTable shared;
@@ -80,7 +84,8 @@ ConvolutionProblem convolution_problem(const KernelRequest& request) {
   const Shape& x = roles.x.shape;
   const Shape& y = roles.y.shape;
   return {direction,
-          {.batch = x[0],
+          {.dtype = roles.x.dtype,
+           .batch = x[0],
            .groups = attributes.groups,
            .x = {x[1], x[2], x[3]},
            .y = {y[1], y[2], y[3]},
@@ -91,6 +96,14 @@ ConvolutionProblem convolution_problem(const KernelRequest& request) {
            .bias = attributes.bias || attributes.batch_norm,
            .residual = attributes.residual,
            .relu = attributes.relu}};
+}
+
+bool has_fast_convolution(const KernelRequest& request) {
+  const auto [direction, shape] = convolution_problem(request);
+  if (shape.batch == 0) return true;
+  const Roles roles = roles_of(request, direction);
+  return !onednn::is_reference(
+      onednn::convolution_implementation(direction, shape, roles.x.layout, roles.y.layout));
 }
 
 std::unique_ptr<Kernel> make_operation_kernel(std::unique_ptr<onednn::Operation> operation,

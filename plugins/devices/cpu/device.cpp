@@ -28,7 +28,8 @@ std::string processor_name() {
 
 CpuDevice::CpuDevice(const DeviceOptions& options)
     : threads_(options.threads > 0 ? options.threads : share_of_cores(options)),
-      activation_layout_(onednn::activation_layout()) {
+      activation_layout_(onednn::activation_layout()),
+      half_(onednn::computes_bf16() ? DType::bf16 : DType::f32) {
   add_shared_kernels(kernels());
   add_convolution_kernels(kernels());
   add_linear_kernels(kernels());
@@ -49,6 +50,18 @@ std::string CpuDevice::description() const {
 
 void CpuDevice::use_threads() const {
   if (omp_get_max_threads() != threads_) omp_set_num_threads(threads_);
+}
+
+bool CpuDevice::supports(std::string_view op, const Attributes& attributes, DType dtype) const {
+  return (!is_half(dtype) || dtype == half_) && HostDevice::supports(op, attributes, dtype);
+}
+
+// Convolutions and linear layers where oneDNN has a fast kernel for these layouts; float32 is
+// faster than one of its plain loops.
+bool CpuDevice::takes_half(const KernelRequest& request) const {
+  if (request.op.starts_with("linear")) return true;
+  if (!request.op.starts_with("conv2d")) return HostDevice::takes_half(request);
+  return has_fast_convolution(request);
 }
 
 std::unique_ptr<Kernel> CpuDevice::prepare(const KernelRequest& request) {

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "device/host_device.hpp"
@@ -25,7 +26,12 @@ class CpuDevice final : public HostDevice {
   int threads() const override { return threads_; }
   LayoutChoice choose_layouts(const KernelRequest& request,
                               std::span<const Layout> available) const override;
+  // f32, and bf16 where the processor computes in it.
+  bool supports(std::string_view op, const Attributes& attributes, DType dtype) const override;
   std::unique_ptr<Kernel> prepare(const KernelRequest& request) override;
+
+  // Whether activations and weights may be of this type here.
+  bool computes(DType dtype) const { return dtype == DType::f32 || dtype == half_; }
 
   // The layout in which convolutions are fastest here; that of all images between two of them.
   Layout activation_layout() const { return activation_layout_; }
@@ -52,19 +58,22 @@ class CpuDevice final : public HostDevice {
 
  protected:
   void run_parts(int parts, PartTask task) override;
+  bool takes_half(const KernelRequest& request) const override;
 
  private:
   static constexpr int kPartsPerThread = 8;
 
   LayoutChoice convolution_choice(const KernelRequest& request) const;
-  ConvolutionLayouts convolution_layouts(onednn::Direction direction,
-                                         const onednn::ConvolutionShape& shape) const;
+  std::optional<ConvolutionLayouts> convolution_layouts(
+      onednn::Direction direction, const onednn::ConvolutionShape& shape) const;
   Layout wanted_layout(const KernelRequest& request, std::span<const Layout> available) const;
 
   int threads_;
   Layout activation_layout_;
+  DType half_;  // bf16, or f32: none
   mutable std::mutex mutex_;
-  mutable std::map<std::string, ConvolutionLayouts> chosen_;  // by direction and shape
+  // By direction and shape.
+  mutable std::map<std::string, std::optional<ConvolutionLayouts>> chosen_;
 };
 
 }  // namespace lockstep::cpu

@@ -126,11 +126,14 @@ std::unique_ptr<Kernel> make_linear_inference(const KernelRequest& request, Host
   const Shape &x = request.inputs[0].shape, &w = request.inputs[1].shape;
   if (x[0] == 0) return make_zero_kernel(request);
   const FoldedLayer layer{.channels = w[0], .bias = a.bias ? size_t{2} : 0};
-  return std::make_unique<InferenceKernel>(
-      layer,
-      onednn::packed_linear(
-          {.batch = x[0], .in = x[1], .out = w[0], .bias = a.bias, .relu = a.relu}),
-      as_cpu(device));
+  return std::make_unique<InferenceKernel>(layer,
+                                           onednn::packed_linear({.dtype = request.inputs[0].dtype,
+                                                                  .batch = x[0],
+                                                                  .in = x[1],
+                                                                  .out = w[0],
+                                                                  .bias = a.bias,
+                                                                  .relu = a.relu}),
+                                           as_cpu(device));
 }
 
 }  // namespace

@@ -24,6 +24,8 @@ struct ConvolutionProblem {
   onednn::ConvolutionShape shape;
 };
 ConvolutionProblem convolution_problem(const KernelRequest& request);
+// Whether oneDNN has more than plain loops for it, in the request's types and layouts.
+bool has_fast_convolution(const KernelRequest& request);
 
 // A kernel that runs the operation; implementation and workspace are the operation's.
 std::unique_ptr<Kernel> make_operation_kernel(std::unique_ptr<onednn::Operation> operation,

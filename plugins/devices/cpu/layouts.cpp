@@ -2,6 +2,7 @@
 // everything else is plain.
 #include <array>
 #include <iterator>
+#include <optional>
 
 #include "kernels.hpp"
 #include "ops/attributes.hpp"
@@ -30,6 +31,7 @@ constexpr std::string_view kAnyLayout[] = {"batch_norm",
                                            "adaptive_avg_pool2d",
                                            "adaptive_avg_pool2d_grad",
                                            "add",
+                                           "cast",
                                            "scale",
                                            "concat",
                                            "slice_channels",
@@ -100,8 +102,13 @@ Layout CpuDevice::wanted_layout(const KernelRequest& request,
 }
 
 LayoutChoice CpuDevice::convolution_choice(const KernelRequest& request) const {
-  const ConvolutionProblem problem = convolution_problem(request);
-  const ConvolutionLayouts layouts = convolution_layouts(problem.direction, problem.shape);
+  ConvolutionProblem problem = convolution_problem(request);
+  std::optional<ConvolutionLayouts> fast = convolution_layouts(problem.direction, problem.shape);
+  if (!fast && problem.shape.dtype != DType::f32) {  // it will go through float32
+    problem.shape.dtype = DType::f32;
+    fast = convolution_layouts(problem.direction, problem.shape);
+  }
+  const ConvolutionLayouts layouts = fast.value_or(ConvolutionLayouts{});
   LayoutChoice choice;
   choice.inputs.assign(request.inputs.size(), Layout::plain);
   choice.outputs.assign(request.outputs.size(), Layout::plain);
@@ -126,10 +133,10 @@ LayoutChoice CpuDevice::convolution_choice(const KernelRequest& request) const {
 }
 
 // The first pair of layouts for which oneDNN has a fast kernel in all directions of training; else,
-// and for inference, in this direction.
-ConvolutionLayouts CpuDevice::convolution_layouts(Direction direction,
-                                                  const onednn::ConvolutionShape& shape) const {
-  if (activation_layout_ == Layout::plain || shape.batch == 0) return {};
+// and for inference, in this direction; none where there is no such pair.
+std::optional<ConvolutionLayouts> CpuDevice::convolution_layouts(
+    Direction direction, const onednn::ConvolutionShape& shape) const {
+  if (activation_layout_ == Layout::plain || shape.batch == 0) return ConvolutionLayouts{};
   const std::string key = concat(static_cast<int>(direction), ' ', shape.text());
   const std::lock_guard lock(mutex_);
   if (const auto found = chosen_.find(key); found != chosen_.end()) return found->second;
@@ -170,7 +177,7 @@ ConvolutionLayouts CpuDevice::convolution_layouts(Direction direction,
     best =
         first_where([&](const ConvolutionLayouts& layouts) { return is_fast(direction, layouts); });
   }
-  return chosen_[key] = best != nullptr ? *best : ConvolutionLayouts{};
+  return chosen_[key] = best == nullptr ? std::nullopt : std::optional(*best);
 }
 
 }  // namespace lockstep::cpu

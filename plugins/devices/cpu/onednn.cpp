@@ -77,7 +77,7 @@ std::unique_ptr<Operation> grad_weight_sequence(const dnnl::primitive& primitive
 std::string ConvolutionShape::text() const {
   std::string text;
   const auto add = [&](int64_t value) { text += std::to_string(value) + ' '; };
-  add(batch), add(groups), add(bias), add(residual), add(relu);
+  add(static_cast<int64_t>(dtype)), add(batch), add(groups), add(bias), add(residual), add(relu);
   for (const auto* extents : {&x, &y}) {
     for (int64_t extent : *extents) add(extent);
   }
@@ -132,9 +132,10 @@ std::string convolution_implementation(Direction direction, const ConvolutionSha
 // Plain weights: the matrix products behind a linear layer take them as they are, and a reorder of
 // a large classifier's weights would cost as much as its product.
 std::unique_ptr<Operation> linear(Direction direction, const LinearShape& shape) {
-  const Desc x({shape.batch, shape.in}, kF32, Tag::ab);
-  const Desc y({shape.batch, shape.out}, kF32, Tag::ab);
-  const Desc w({shape.out, shape.in}, kF32, Tag::ab);
+  const Type type = data_type(shape.dtype);
+  const Desc x({shape.batch, shape.in}, type, Tag::ab);
+  const Desc y({shape.batch, shape.out}, type, Tag::ab);
+  const Desc w({shape.out, shape.in}, type, Tag::ab);
   const Desc b = shape.bias ? Desc({shape.out}, kF32, Tag::a) : Desc();
   const auto forward = [&](const Desc& bias) {
     return dnnl::inner_product_forward::primitive_desc(
@@ -166,8 +167,9 @@ std::unique_ptr<Operation> reorder(const TensorType& from, const TensorType& to)
   const Dims dims(from.shape.begin(), from.shape.end());
   try {
     auto sequence = std::make_unique<Sequence>("reorder");
-    sequence->add_reorder(Desc(dims, kF32, activation_tag(from.layout)), {Place::input, 0},
-                          Desc(dims, kF32, activation_tag(to.layout)), {Place::output, 0});
+    const Type type = data_type(from.dtype);
+    sequence->add_reorder(Desc(dims, type, activation_tag(from.layout)), {Place::input, 0},
+                          Desc(dims, type, activation_tag(to.layout)), {Place::output, 0});
     return sequence;
   } catch (const dnnl::error& e) {
     fail(Failure::device, "oneDNN reorder ", from.text(), " to ", to.text(), ": ", e.what());
@@ -199,6 +201,11 @@ std::string instruction_set() {
     default:
       return "no vector extension";
   }
+}
+
+bool computes_bf16() {
+  const std::string isa = instruction_set();
+  return isa == "avx512_core_bf16" || isa == "avx512_core_amx";
 }
 
 Layout activation_layout() {

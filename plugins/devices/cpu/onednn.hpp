@@ -17,6 +17,7 @@ namespace lockstep::onednn {
 enum class Direction : uint8_t { forward, grad_input, grad_weight, inference };
 
 struct ConvolutionShape {
+  DType dtype = DType::f32;  // of x, y and, but for inference, w: f32 or bf16; biases are f32
   int64_t batch = 0;
   int64_t groups = 1;
   std::array<int64_t, 3> x{};  // channels, height, width
@@ -34,6 +35,7 @@ struct ConvolutionShape {
 
 // x is (N, K), y is (N, O), the weight (O, K).
 struct LinearShape {
+  DType dtype = DType::f32;  // as of a convolution
   int64_t batch = 0;
   int64_t in = 0;
   int64_t out = 0;
@@ -66,10 +68,10 @@ std::unique_ptr<Operation> convolution(Direction direction, const ConvolutionSha
                                        Layout y);
 std::unique_ptr<Operation> linear(Direction direction, const LinearShape& shape);
 
-// A layer for evaluation. Its constants are the packed weight and, from `bias_offset` (in bytes)
-// on, the bias as it is.
+// A layer for evaluation. Its constants are the packed weight, in the layer's type, and, from
+// `bias_offset` (in bytes) on, the bias as it is.
 struct PackedOperation {
-  std::unique_ptr<Operation> pack;  // input w, plain -> constants
+  std::unique_ptr<Operation> pack;  // input w, f32 and plain -> constants
   std::unique_ptr<Operation> run;   // input x, constants -> output y, added to what y holds where
                                     // the shape has a residual
   int64_t bias_offset = 0;
@@ -88,6 +90,8 @@ bool is_reference(std::string_view implementation);
 
 // The instruction set oneDNN uses (it can be capped with ONEDNN_MAX_CPU_ISA): "avx512_core".
 std::string instruction_set();
+// Whether this processor multiplies bf16 numbers by itself; else oneDNN would only pretend to.
+bool computes_bf16();
 // The layout its fast kernels want for activations: nchw16c, nchw8c or, below AVX2, plain.
 Layout activation_layout();
 std::string version();  // "2.6.3"

@@ -19,11 +19,13 @@ namespace lockstep::onednn {
 using Tag = dnnl::memory::format_tag;
 using Dims = dnnl::memory::dims;
 using Desc = dnnl::memory::desc;
-constexpr auto kF32 = dnnl::memory::data_type::f32;
+using Type = dnnl::memory::data_type;
+constexpr auto kF32 = Type::f32;
 
 dnnl::engine& engine();
 dnnl::primitive_attr user_scratchpad();
 Tag activation_tag(Layout layout);
+Type data_type(DType dtype);  // f32, bf16
 constexpr int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // Where an argument of a primitive lies.
@@ -72,8 +74,8 @@ dnnl::primitive_attr followed_by(bool sum, bool relu);
 class Convolution {
  public:
   Convolution(const ConvolutionShape& s, Layout x_layout, Layout y_layout)
-      : x({s.batch, s.x[0], s.x[1], s.x[2]}, kF32, activation_tag(x_layout)),
-        y({s.batch, s.y[0], s.y[1], s.y[2]}, kF32, activation_tag(y_layout)),
+      : x({s.batch, s.x[0], s.x[1], s.x[2]}, data_type(s.dtype), activation_tag(x_layout)),
+        y({s.batch, s.y[0], s.y[1], s.y[2]}, data_type(s.dtype), activation_tag(y_layout)),
         stride{s.stride[0], s.stride[1]},
         padding{s.padding[0], s.padding[1]},
         dilation{s.dilation[0] - 1, s.dilation[1] - 1},
@@ -84,8 +86,10 @@ class Convolution {
     const Dims dims = s.groups == 1 ? Dims{s.y[0], s.x[0], s.kernel[0], s.kernel[1]}
                                     : Dims{s.groups, s.y[0] / s.groups, s.x[0] / s.groups,
                                            s.kernel[0], s.kernel[1]};
-    plain_weight = Desc(dims, kF32, s.groups == 1 ? Tag::oihw : Tag::goihw);
-    any_weight = Desc(dims, kF32, Tag::any);
+    const Tag plain = s.groups == 1 ? Tag::oihw : Tag::goihw;
+    plain_weight = Desc(dims, data_type(s.dtype), plain);
+    float_weight = Desc(dims, kF32, plain);
+    any_weight = Desc(dims, data_type(s.dtype), Tag::any);
     if (s.bias) bias = Desc({s.y[0]}, kF32, Tag::a);  // else a zero descriptor: none
   }
 
@@ -112,7 +116,7 @@ class Convolution {
             user_scratchpad(), engine(), forward(bias)};
   }
 
-  Desc x, y, bias, plain_weight, any_weight;
+  Desc x, y, bias, plain_weight, float_weight, any_weight;
 
  private:
   // Winograd's transforms cost more than they save below these numbers of channels (measured on

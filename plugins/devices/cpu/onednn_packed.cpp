@@ -35,7 +35,7 @@ PackedOperation packed(const typename Primitive::primitive_desc& pd, const Desc&
 PackedOperation packed_convolution(const ConvolutionShape& shape, Layout x, Layout y) {
   try {
     const Convolution c(shape, x, y);
-    return packed<dnnl::convolution_forward>(c.inference(), c.plain_weight, shape.bias);
+    return packed<dnnl::convolution_forward>(c.inference(), c.float_weight, shape.bias);
   } catch (const dnnl::error& e) {
     fail(Failure::device, "oneDNN convolution ", shape.text(), ": ", e.what(),
          "; the device should have chosen another layout");
@@ -43,9 +43,10 @@ PackedOperation packed_convolution(const ConvolutionShape& shape, Layout x, Layo
 }
 
 PackedOperation packed_linear(const LinearShape& shape) {
-  const Desc x({shape.batch, shape.in}, kF32, Tag::ab);
-  const Desc y({shape.batch, shape.out}, kF32, Tag::ab);
-  const Desc any_weight({shape.out, shape.in}, kF32, Tag::any);
+  const Type type = data_type(shape.dtype);
+  const Desc x({shape.batch, shape.in}, type, Tag::ab);
+  const Desc y({shape.batch, shape.out}, type, Tag::ab);
+  const Desc any_weight({shape.out, shape.in}, type, Tag::any);
   const Desc plain_weight({shape.out, shape.in}, kF32, Tag::ab);
   const Desc bias = shape.bias ? Desc({shape.out}, kF32, Tag::a) : Desc();
   try {

@@ -41,6 +41,11 @@ Tag activation_tag(Layout layout) {
   return Tag::undef;
 }
 
+Type data_type(DType dtype) {
+  LS_ASSERT(dtype == DType::f32 || dtype == DType::bf16);
+  return dtype == DType::bf16 ? Type::bf16 : Type::f32;
+}
+
 Place Sequence::reserve(const Desc& desc) {
   const Place place{Place::workspace, buffer_bytes_};
   buffer_bytes_ += aligned(static_cast<int64_t>(desc.get_size()));

@@ -13,10 +13,8 @@ class ConvolutionKernel final : public Kernel {
   ConvolutionKernel(const ConvolutionProblem& problem, bool bias, CudaDevice& device)
       : problem_(problem),
         bias_(bias),
-        product_(
-            device,
-            [&](const Followers& followers) { return convolution_graph(problem.shape, followers); },
-            {.bias = bias}, problem.shape.dtype, convolution_epilogue(problem)) {
+        product_(device, convolution_graphs(problem.shape), {.bias = bias}, problem.shape.dtype,
+                 convolution_epilogue(problem)) {
     product_at_ = workspace_.add(product_.workspace_bytes());
     if (problem_.packs()) filter_at_ = workspace_.add(problem_.shape.filter_bytes());
     if (bias_) bias_at_ = workspace_.add(problem_.filter.stored_out * size_of(DType::f32));

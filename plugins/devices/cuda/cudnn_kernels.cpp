@@ -88,6 +88,12 @@ ConvolutionProblem convolution_problem(const KernelRequest& request) {
           filter};
 }
 
+FollowedProduct::MakeGraphs convolution_graphs(const ConvolutionShape& shape) {
+  return [shape](const Followers& followers) {
+    return std::vector{convolution_graph(shape, followers)};
+  };
+}
+
 Epilogue convolution_epilogue(const ConvolutionProblem& problem) {
   const ConvolutionShape& s = problem.shape;
   return {.rows = s.batch * s.y[1] * s.y[2],
@@ -96,6 +102,12 @@ Epilogue convolution_epilogue(const ConvolutionProblem& problem) {
           .bias = nullptr,
           .residual = nullptr,
           .relu = false};
+}
+
+std::shared_ptr<const ExecutionPlan> plan_one_of(CudaDevice& device,
+                                                 std::span<const OperationGraph> graphs) {
+  const auto plan = device.planner().plan_first(graphs);
+  return plan != nullptr ? plan : device.planner().plan(graphs.front());  // throws: it says why not
 }
 
 std::unique_ptr<Kernel> make_zero_kernel(const KernelRequest& request) {
@@ -111,7 +123,14 @@ std::unique_ptr<Kernel> make_zero_kernel(const KernelRequest& request) {
       "zeros");
 }
 
-void FollowedProduct::add_workspace() {
+FollowedProduct::FollowedProduct(CudaDevice& device, const MakeGraphs& graphs,
+                                 const Followers& followers, DType dtype, const Epilogue& epilogue)
+    : followers_(followers), dtype_(dtype), epilogue_(epilogue), handle_(device.handle()) {
+  epilogue_.relu = followers.relu;
+  auto plan = device.planner().plan_first(graphs(followers));
+  fused_ = plan != nullptr;
+  if (!fused_) plan = plan_one_of(device, graphs({}));
+  runner_ = Runner(std::move(plan));
   plan_at_ = workspace_.add(runner_.plan().workspace_bytes());
   implementation_ = runner_.plan().implementation();
   if (fused_) return;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <vector>
 
 #include "device.hpp"
 #include "graphs.hpp"
@@ -41,6 +43,11 @@ LinearShape linear_shape(const TensorType& x, const TensorType& y);
 Epilogue convolution_epilogue(const ConvolutionProblem& problem);
 Epilogue linear_epilogue(const LinearShape& shape);
 
+// The plan of the first of these graphs, which say the same, that has one. Throws Error{device}
+// that says why the first has none.
+std::shared_ptr<const ExecutionPlan> plan_one_of(CudaDevice& device,
+                                                 std::span<const OperationGraph> graphs);
+
 // A kernel that fills its outputs with zeros: for gradients of a batch without samples.
 std::unique_ptr<Kernel> make_zero_kernel(const KernelRequest& request);
 
@@ -66,18 +73,11 @@ inline void* at(void* memory, int64_t offset) { return static_cast<std::byte*>(m
 // alone and then add_epilogue().
 class FollowedProduct {
  public:
-  // graph(followers) makes the graph; the epilogue says how large y is.
-  template <class MakeGraph>
-  FollowedProduct(CudaDevice& device, const MakeGraph& graph, const Followers& followers,
-                  DType dtype, const Epilogue& epilogue)
-      : followers_(followers), dtype_(dtype), epilogue_(epilogue) {
-    epilogue_.relu = followers.relu;
-    const OperationGraph fused = graph(followers);
-    fused_ = device.planner().can_plan(fused);
-    runner_ = Runner(device.planner().plan(fused_ ? fused : graph(Followers{})));
-    handle_ = device.handle();
-    add_workspace();
-  }
+  // The graphs that say the same, best first, for given followers.
+  using MakeGraphs = std::function<std::vector<OperationGraph>(const Followers&)>;
+  // The epilogue says how large y is.
+  FollowedProduct(CudaDevice& device, const MakeGraphs& graphs, const Followers& followers,
+                  DType dtype, const Epilogue& epilogue);
 
   int64_t workspace_bytes() const { return workspace_.bytes(); }
   const std::string& implementation() const { return implementation_; }
@@ -93,8 +93,6 @@ class FollowedProduct {
   void run(const Memory& memory, CudaStream stream);
 
  private:
-  void add_workspace();
-
   Followers followers_;
   DType dtype_;
   Epilogue epilogue_;
@@ -106,5 +104,8 @@ class FollowedProduct {
   int64_t residual_at_ = 0;
   std::string implementation_;
 };
+
+FollowedProduct::MakeGraphs convolution_graphs(const ConvolutionShape& shape);
+FollowedProduct::MakeGraphs linear_graphs(const LinearShape& shape);
 
 }  // namespace lockstep::cuda

@@ -19,8 +19,8 @@ namespace {
 // call, except with CUDA_LAUNCH_BLOCKING=1.
 class NamedKernel final : public Kernel {
  public:
-  NamedKernel(std::unique_ptr<Kernel> kernel, std::string name)
-      : kernel_(std::move(kernel)), name_(std::move(name)) {}
+  NamedKernel(std::unique_ptr<Kernel> kernel, std::string name, const CudaDevice& device)
+      : kernel_(std::move(kernel)), name_(std::move(name)), device_(device) {}
 
   void launch(const KernelArguments& arguments) override {
     named([&] { kernel_->launch(arguments); });
@@ -35,6 +35,7 @@ class NamedKernel final : public Kernel {
  private:
   template <class F>
   void named(const F& work) {
+    device_.use();
     try {
       work();
       check(cudaGetLastError(), "launch");
@@ -46,6 +47,7 @@ class NamedKernel final : public Kernel {
 
   std::unique_ptr<Kernel> kernel_;
   std::string name_;
+  const CudaDevice& device_;
 };
 
 PlannerOptions planner_options(const DeviceOptions& options) {
@@ -109,30 +111,36 @@ std::string CudaDevice::description() const {
 std::unique_ptr<Kernel> CudaDevice::prepare(const KernelRequest& request) {
   if (!plans_only()) use();
   const std::string name = concat(request.label, " (", request.op, " on ", gpu_.name, ")");
-  const CudaKernelTable::Factory factory = kernels_.find(request.op);
-  if (factory == nullptr) {
-    fail(Failure::device, request.label, ": device cuda has no kernel for the op ", request.op,
-         "; choose another device, or a model without this op");
-  }
   try {
-    return std::make_unique<NamedKernel>(factory(request, *this), name);
+    return std::make_unique<NamedKernel>(make_kernel_of(request), name, *this);
   } catch (Error& error) {
     error.add_context(name);
     throw;
   }
 }
 
+std::unique_ptr<Kernel> CudaDevice::make_kernel_of(const KernelRequest& request) {
+  if (const auto factory = kernels_.find(request.op)) return factory(request, *this);
+  if (request.definition.pointwise.forward != nullptr) {
+    return make_plugin_pointwise_kernel(request);
+  }
+  fail(Failure::device, "device cuda has no kernel for the op ", request.op,
+       "; choose another device, or a model without this op");
+}
+
 std::unique_ptr<Kernel> CudaDevice::prepare_update(const UpdateRequest& request) {
   return std::make_unique<NamedKernel>(make_update_kernel(request),
-                                       concat("update by ", request.optimizer_name));
+                                       concat("update by ", request.optimizer_name), *this);
 }
 
 std::unique_ptr<Kernel> CudaDevice::prepare_squared_norm(int64_t count) {
-  return std::make_unique<NamedKernel>(make_squared_norm_kernel(count), "norm of the gradient");
+  return std::make_unique<NamedKernel>(make_squared_norm_kernel(count), "norm of the gradient",
+                                       *this);
 }
 
 std::unique_ptr<Kernel> CudaDevice::prepare_accumulate(int64_t count, double keep, double add) {
-  return std::make_unique<NamedKernel>(make_accumulate_kernel(count, keep, add), "accumulate");
+  return std::make_unique<NamedKernel>(make_accumulate_kernel(count, keep, add), "accumulate",
+                                       *this);
 }
 
 }  // namespace lockstep::cuda

@@ -65,6 +65,8 @@ class CudaDevice final : public Device {
   std::unique_ptr<Kernel> prepare_squared_norm(int64_t count) override;
   std::unique_ptr<Kernel> prepare_accumulate(int64_t count, double keep, double add) override;
 
+  // The current GPU belongs to the calling thread: every call of the runtime is preceded by this.
+  void use() const;
   bool plans_only() const { return index_ < 0; }
   const GpuProperties& gpu() const { return gpu_; }
   const DeviceOptions& options() const { return options_; }
@@ -73,9 +75,8 @@ class CudaDevice final : public Device {
   cudnnContext* handle() const { return handle_; }
 
  private:
-  // The current GPU belongs to the calling thread: every call of the runtime is preceded by this.
-  void use() const;
   void open_streams();
+  std::unique_ptr<Kernel> make_kernel_of(const KernelRequest& request);
 
   DeviceOptions options_;
   int index_ = -1;  // of the GPU on this host; -1: plans only

@@ -36,10 +36,8 @@ class ConvolutionInferenceKernel final : public Kernel {
         inputs_(attributes),
         epsilon_(attributes.epsilon),
         w_dtype_(w_dtype),
-        product_(
-            device,
-            [&](const Followers& followers) { return convolution_graph(problem.shape, followers); },
-            followers_of(attributes), problem.shape.dtype, convolution_epilogue(problem)),
+        product_(device, convolution_graphs(problem.shape), followers_of(attributes),
+                 problem.shape.dtype, convolution_epilogue(problem)),
         filter_at_(constants_.add(problem_.shape.filter_bytes())),
         bias_at_(constants_.add(problem_.filter.stored_out * size_of(DType::f32))) {}
 
@@ -96,10 +94,9 @@ class LinearInferenceKernel final : public Kernel {
       : shape_(shape),
         bias_(attributes.bias),
         w_dtype_(w_dtype),
-        product_(
-            device, [&](const Followers& followers) { return linear_graph(shape, followers); },
-            {.bias = attributes.bias, .residual = false, .relu = attributes.relu}, shape.dtype,
-            linear_epilogue(shape)) {}
+        product_(device, linear_graphs(shape),
+                 {.bias = attributes.bias, .residual = false, .relu = attributes.relu}, shape.dtype,
+                 linear_epilogue(shape)) {}
 
   int64_t workspace_bytes() const override { return product_.workspace_bytes(); }
   int64_t constant_bytes() const override {

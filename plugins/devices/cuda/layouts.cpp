@@ -1,32 +1,9 @@
 // What the device supports, and how its tensors lie: images as nhwc8c, everything else plain.
-#include <algorithm>
-#include <iterator>
-
 #include "device.hpp"
 #include "ops/attributes.hpp"
 
 namespace lockstep::cuda {
 namespace {
-
-// Ops that take images and other tensors alike, in any layout that all of them have.
-constexpr std::string_view kAnyLayout[] = {"add", "scale", "cast", "dropout"};
-
-bool takes_any_layout(const KernelRequest& request) {
-  return request.definition.pointwise.forward != nullptr ||
-         std::find(std::begin(kAnyLayout), std::end(kAnyLayout), request.op) !=
-             std::end(kAnyLayout);
-}
-
-LayoutChoice same_for_all(const KernelRequest& request, Layout layout) {
-  LayoutChoice choice;
-  for (const TensorType& type : request.inputs) {
-    choice.inputs.push_back(type.shape.rank() == 4 ? layout : Layout::plain);
-  }
-  for (const TensorType& type : request.outputs) {
-    choice.outputs.push_back(type.shape.rank() == 4 ? layout : Layout::plain);
-  }
-  return choice;
-}
 
 bool has_batch_norm(const BatchNormAttributes& a) {
   return a.relu == a.mask && (a.relu || !a.residual);
@@ -47,20 +24,10 @@ bool CudaDevice::supports(std::string_view op, const Attributes& attributes, DTy
 
 LayoutChoice CudaDevice::choose_layouts(const KernelRequest& request,
                                         std::span<const Layout> available) const {
-  if (request.op == "reshape") return Device::choose_layouts(request, available);
-  if (takes_any_layout(request)) {
-    const bool image =
-        std::find(available.begin(), available.end(), Layout::nhwc8c) != available.end();
-    return same_for_all(request, image ? Layout::nhwc8c : Layout::plain);
-  }
-  LayoutChoice choice = same_for_all(request, Layout::nhwc8c);
-  if (request.op == "normalize") choice.inputs[0] = Layout::plain;  // as the loader makes batches
+  LayoutChoice choice = own_layouts(request, available);
   if (!request.op.starts_with("conv2d")) return choice;
-  if (request.op == "conv2d_grad_weight") {
-    choice.outputs[0] = Layout::plain;
-  } else {
-    choice.inputs[1] = Layout::plain;
-  }
+  // Filters have four dimensions, as images have.
+  (request.op == "conv2d_grad_weight" ? choice.outputs[0] : choice.inputs[1]) = Layout::plain;
   return choice;
 }
 

@@ -6,14 +6,27 @@
 namespace lockstep::cuda {
 namespace {
 
+// A linear layer is a convolution of images of one pixel, in the same memory: cuDNN has engines for
+// those that compute in float32 proper, and none for matrices.
+ConvolutionShape of_pixels(const LinearShape& shape) {
+  return {.dtype = shape.dtype,
+          .batch = shape.batch,
+          .x = {shape.in, 1, 1},
+          .y = {shape.out, 1, 1},
+          .kernel = {1, 1},
+          .stride = {1, 1},
+          .padding = {0, 0},
+          .dilation = {1, 1},
+          .groups = 1};
+}
+
 // x, w, [b] -> y
 class LinearKernel final : public Kernel {
  public:
   LinearKernel(const LinearShape& shape, bool bias, CudaDevice& device)
       : bias_(bias),
-        product_(
-            device, [&](const Followers& followers) { return linear_graph(shape, followers); },
-            {.bias = bias}, shape.dtype, linear_epilogue(shape)) {}
+        product_(device, linear_graphs(shape), {.bias = bias}, shape.dtype,
+                 linear_epilogue(shape)) {}
 
   int64_t workspace_bytes() const override { return product_.workspace_bytes(); }
   std::string_view implementation() const override { return product_.implementation(); }
@@ -37,7 +50,9 @@ class LinearKernel final : public Kernel {
 class GradInputKernel final : public Kernel {
  public:
   GradInputKernel(const LinearShape& shape, CudaDevice& device)
-      : handle_(device.handle()), runner_(device.planner().plan(linear_grad_input_graph(shape))) {}
+      : handle_(device.handle()),
+        runner_(plan_one_of(device, std::array{linear_grad_input_graph(shape),
+                                               convolution_grad_input_graph(of_pixels(shape))})) {}
 
   int64_t workspace_bytes() const override { return runner_.plan().workspace_bytes(); }
   std::string_view implementation() const override { return runner_.plan().implementation(); }
@@ -59,7 +74,8 @@ class GradWeightKernel final : public Kernel {
       : shape_(shape),
         bias_(bias),
         handle_(device.handle()),
-        runner_(device.planner().plan(linear_grad_weight_graph(shape))) {
+        runner_(plan_one_of(device, std::array{linear_grad_weight_graph(shape),
+                                               convolution_grad_weight_graph(of_pixels(shape))})) {
     plan_at_ = workspace_.add(runner_.plan().workspace_bytes());
     if (bias_) sums_at_ = workspace_.add(sum_rows_workspace_bytes(shape_.batch, shape_.out));
   }
@@ -110,6 +126,13 @@ std::unique_ptr<Kernel> make_grad_weight(const KernelRequest& request, CudaDevic
 
 LinearShape linear_shape(const TensorType& x, const TensorType& y) {
   return {.dtype = x.dtype, .batch = x.shape[0], .in = x.shape[1], .out = y.shape[1]};
+}
+
+FollowedProduct::MakeGraphs linear_graphs(const LinearShape& shape) {
+  return [shape](const Followers& followers) {
+    return std::vector{linear_graph(shape, followers),
+                       convolution_graph(of_pixels(shape), followers)};
+  };
 }
 
 Epilogue linear_epilogue(const LinearShape& shape) {

@@ -112,6 +112,7 @@ void CudaDevice::fill_zero(void* device, int64_t bytes, Stream* stream) {
 }
 
 int64_t CudaDevice::free_bytes() const {
+  if (plans_only()) return -1;
   use();
   size_t free = 0, total = 0;
   check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");

@@ -73,14 +73,15 @@ std::shared_ptr<const ExecutionPlan> Planner::plan(const OperationGraph& graph) 
   }
 }
 
-bool Planner::can_plan(const OperationGraph& graph) {
-  try {
-    plan(graph);
-    return true;
-  } catch (const Error& error) {
-    log::debug(error.what());
-    return false;
+std::shared_ptr<const ExecutionPlan> Planner::plan_first(std::span<const OperationGraph> graphs) {
+  for (const OperationGraph& graph : graphs) {
+    try {
+      return plan(graph);
+    } catch (const Error& error) {
+      log::debug(error.what());
+    }
   }
+  return nullptr;
 }
 
 Planner::Plan Planner::load_or_choose(const OperationGraph& graph, const std::string& text) {

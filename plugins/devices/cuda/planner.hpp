@@ -36,8 +36,8 @@ class Planner {
   // planner has not met: whoever tests plans learns what they are, and at which one cuDNN crashed.
   using Watch = std::function<void(const std::string& label, const ExecutionPlan* plan)>;
   void watch(Watch watch) { watch_ = std::move(watch); }
-  // Whether there is one; if not, the reason is a debug line.
-  bool can_plan(const OperationGraph& graph);
+  // The plan of the first graph that has one; null: none has, and debug lines say why.
+  std::shared_ptr<const ExecutionPlan> plan_first(std::span<const OperationGraph> graphs);
 
  private:
   using Plan = std::shared_ptr<const ExecutionPlan>;
