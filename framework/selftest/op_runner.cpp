@@ -96,7 +96,10 @@ bool padding_is_zero(const Placed& placed) {
   const int64_t pixels = shape[2] * shape[3];
   for (int64_t n = 0; n < shape[0]; ++n) {
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
-      const int64_t group = ((n * blocks + blocks - 1) * pixels + pixel) * block;
+      const int64_t last = blocks - 1;
+      const bool channels_last = placed.type.layout == Layout::nhwc8c;
+      const int64_t group = channels_last ? ((n * pixels + pixel) * blocks + last) * block
+                                          : ((n * blocks + last) * pixels + pixel) * block;
       for (int64_t byte = (group + shape[1] % block) * size; byte < (group + block) * size;
            ++byte) {
         // Negative zero is zero: only its sign bit is set.

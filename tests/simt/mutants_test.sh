@@ -42,7 +42,7 @@ while IFS='|' read -r name file change source filter; do
     echo "$name: no test of $filter fails"
     exit 1
   fi
-  how=$(grep -oE 'simt: .*|AddressSanitizer: [a-z-]*|runtime error: .*|another order of threads|other bits' "$work/out" | head -1 || true)
+  how=$(grep -oE 'simt: .*|AddressSanitizer: [a-z-]*|runtime error: .*|another order of threads or layout|other bits' "$work/out" | head -1 || true)
   echo "caught: $name (${how:-other numbers})"
   caught=$((caught + 1))
 done <<'MUTANTS'
