@@ -113,18 +113,24 @@ inline PlanRequest make_request(const Network& network, const std::string& activ
   return request;
 }
 
-// Weights like He's, norms about 1, biases about 0; every operation is exact or rounds once.
-inline void fill_parameters(TrainingRig& rig) {
+// Weights like He's, norms about 1, biases about 0, those of batch norms about -norm_shift or
+// norm_shift; every operation is exact or rounds once.
+inline void fill_parameters(TrainingRig& rig, float norm_shift = 0) {
   for (const ParameterSlot& slot : rig.state.layout.parameters) {
     const int64_t fan_in = slot.count / slot.shape[0];
     const auto scale = static_cast<float>(std::sqrt(6.0 / static_cast<double>(fan_in)));
+    const std::string module = slot.name.substr(0, slot.name.rfind('.'));
+    const bool of_norm = rig.state.layout.find_buffer(module + ".running_mean") != nullptr;
+    const float shift = of_norm ? norm_shift : 0;
     std::vector<float> values(static_cast<size_t>(slot.count));
     for (size_t i = 0; i < values.size(); ++i) {
       const float value = golden_value(slot.name, i);
       if (slot.shape.rank() > 1) {
         values[i] = value * scale;
+      } else if (slot.name.ends_with("bias")) {
+        values[i] = value * 0.125f + (value < 0 ? -shift : shift);
       } else {
-        values[i] = value * 0.125f + (slot.name.ends_with("bias") ? 0.0f : 1.0f);
+        values[i] = value * 0.125f + 1.0f;
       }
     }
     rig.set_parameter(slot.name, values);
@@ -207,16 +213,19 @@ inline size_t expect_golden_gradients(const TrainingRig& rig, const Golden& gold
 
 // The tolerances for whole networks: with ReLU one sign that rounding flips changes a gradient.
 // `float32` is the error of PyTorch's own in float32, of which twice is allowed; 0: unknown.
+inline double golden_tolerance(TrainingRig& rig, const std::string& activation, int64_t batch,
+                               double float32) {
+  if (activation == "relu") return std::max(3e-2, 2 * float32);
+  return uses_winograd(rig.plan(batch)) ? 1e-3 : std::max(1e-4, 2 * float32);
+}
+
 inline size_t expect_golden_gradients(TrainingRig& rig, const Golden& golden,
                                       const std::string& activation, int64_t batch,
                                       double float32 = 0) {
-  if (activation == "relu") {
-    const double tolerance = std::max(3e-2, 2 * float32);
-    return expect_golden_gradients(rig, golden, tolerance,
-                                   std::min(0.9995, 1 - tolerance * tolerance / 2));
-  }
-  const double tolerance = uses_winograd(rig.plan(batch)) ? 1e-3 : std::max(1e-4, 2 * float32);
-  return expect_golden_gradients(rig, golden, tolerance, 0.999999);
+  const double tolerance = golden_tolerance(rig, activation, batch, float32);
+  const double least_cosine =
+      activation == "relu" ? std::min(0.9995, 1 - tolerance * tolerance / 2) : 0.999999;
+  return expect_golden_gradients(rig, golden, tolerance, least_cosine);
 }
 
 }  // namespace lockstep::testing

@@ -1,8 +1,7 @@
 // LABELS: slow threads
-// The logits of the deep and wide networks against what PyTorch computes in float64.
-// networks_classic.py makes the numbers and holds the same table. Gradients are compared in
-// networks_classic_test.cpp, for a member of every family: those of a hundred layers with ReLU are
-// a tenth off even in float32 PyTorch.
+// The deep and wide networks, all VGGs, and Inception's auxiliary head against what PyTorch
+// computes in float64: their logits, and one step's loss and gradients, in groups.
+// networks_classic.py makes the numbers and holds the same table.
 #include "goldens/classic_golden.hpp"
 
 namespace lockstep::testing {
@@ -41,15 +40,18 @@ const std::vector<Network>& networks() {
       vgg(16, true),
       vgg(19, false),
       vgg(19, true),
+      {"inception_v3_auxiliary", "inception_v3", options({{"dropout", 0.0}}), 4, {3, 299, 299}},
   };
   return networks;
 }
 
 class NetworksBigTest : public ::testing::TestWithParam<size_t> {};
 
-TEST_P(NetworksBigTest, LogitsEqualPyTorchInFloat64) {
-  ClassicGolden golden(networks()[GetParam()], "relu");
+TEST_P(NetworksBigTest, LogitsAndOneStepEqualPyTorchInFloat64) {
+  const Network& network = networks()[GetParam()];
+  ClassicGolden golden(network, network.name.ends_with("_auxiliary") ? "smooth" : "relu");
   golden.expect_logits();
+  golden.expect_step();
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, NetworksBigTest, ::testing::Range<size_t>(0, networks().size()),

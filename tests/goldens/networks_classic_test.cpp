@@ -39,7 +39,7 @@ const std::vector<Network>& networks() {
       {"resnext50_32x4d",
        "resnet",
        options({{"groups", int64_t{32}}, {"width_per_group", int64_t{4}}}),
-       4,
+       3,
        {3, 64, 64}},
   };
   return networks;

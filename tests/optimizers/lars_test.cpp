@@ -83,7 +83,7 @@ std::vector<float> train(const std::string& device_name, int threads, bool decay
       state.write(state.gradients, state.layout.parameters[i].offset,
                   values_of(key, kTensors[i].count, 1));
     }
-    update.run({.lr = kRates[step], .gradient_scale = 0.5f, .step = step + 1});
+    update.run({.lr = kRates[step], .gradient_scale = 0.5f, .step = step + 1}, 0);
   }
   return state.read(state.parameters, 0, state.layout.parameter_elements);
 }
