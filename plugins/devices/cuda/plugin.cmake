@@ -7,4 +7,4 @@ list(JOIN CMAKE_CUDA_ARCHITECTURES "," architectures)
 target_compile_definitions(${plugin} PRIVATE LOCKSTEP_CUDA_ARCHITECTURES="${architectures}")
 # A kernel that spills registers to memory is an error: give it fewer values, or fewer threads.
 target_compile_options(${plugin} PRIVATE
-  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Xptxas=--warn-on-spills,-Werror>)
+  "$<$<COMPILE_LANGUAGE:CUDA>:${LOCKSTEP_CUDA_OPTIONS};-Xptxas=-Werror>")
