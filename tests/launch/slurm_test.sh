@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # LABELS: mpi launch
-# Debian's Slurm itself, on two nodes: a training of two nodes finishes; one cut by its time limit, one requeued by hand and
-# one pushed out by a job of a higher partition go on by themselves and end with the same bytes. With $LONG also job arrays
-# and the start by mpirun.
+# Debian's Slurm itself, on two nodes: a training of two nodes finishes; one cut by its time limit, one requeued by hand
+# and one pushed out by a job of a higher partition go on by themselves and end with the same bytes. With $LONG also job
+# arrays and the start by mpirun.
 set -euo pipefail
 # shellcheck source=tests/launch/world.bash
 source "$LOCKSTEP_SOURCE_DIR/tests/launch/world.bash"
@@ -107,7 +107,8 @@ scontrol -o show job "$job" | grep -q 'ExitCode=75:0' || fail "job $job did not 
 
 jobs=$(submit --seeds 1-2 -- --parsable)
 for seed in 1 2; do
-  await 300 test -e "runs/net/job-$jobs-seed-$seed/checkpoints/last.h5" || fail "seed $seed does not end: $(cat lockstep-"$jobs"_*.out)"
+  await 300 test -e "runs/net/job-$jobs-seed-$seed/checkpoints/last.h5" ||
+    fail "seed $seed does not end: $(cat lockstep-"$jobs"_*.out)"
   grep -q "^seed = $seed\$" "runs/net/job-$jobs-seed-$seed/recipe.toml" || fail "task $seed has another seed"
 done
 

@@ -1,6 +1,6 @@
-# A world of its own for a test that needs several hosts: namespaces of processes, mounts, network and host names. All that
-# runs in it, all its interfaces and its files in $work vanish with the test, however the test ends: nothing is left to be
-# cleaned up. Sourced, then enter_world "$0" first of all.
+# A world of its own for a test that needs several hosts: namespaces of processes, mounts, network and host names. All
+# that runs in it, all its interfaces and its files in $work vanish with the test, however the test ends: nothing is
+# left to be cleaned up. Sourced, then enter_world "$0" first of all.
 
 fail() { echo "failed: $*"; exit 1; }
 skip() { echo "skipped: $*"; exit 77; }
