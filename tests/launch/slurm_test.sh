@@ -70,7 +70,7 @@ survived() {
 
 whole=$(submit -- --parsable)
 finish "$whole" 180
-says "$whole" 'lockstep-net: 2 ranks on 2 nodes \(n\[1-2\]\), by srun \(pmix\); restart 0'
+says "$whole" 'lockstep-net: 2 ranks on 2 nodes \(n\[1-2\]\), by srun --mpi=pmix; restart 0'
 grep -q '"host": "n2"' "$(folder_of "$whole")/environment.json" || fail "no rank was on n2"
 echo "--- job $whole: undisturbed"
 log_of "$whole" | grep -E ' job [0-9]+: |^done'
