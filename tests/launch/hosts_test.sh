@@ -79,14 +79,14 @@ start_long() {
   launch --hosts a:1,b:1,c:1 --restarts 2 "${train[@]}" --set train.max_steps=24 --set checkpoint.every_steps=2 \
     --set communicator.timeout_seconds=3 --output "$1" >"$1.out" 2>&1 &
   run=$!
-  await 60 has_saved "$1" || fail "$1 does not begin: $(cat "$1.out")"
+  await 240 has_saved "$1" || fail "$1 does not begin: $(cat "$1.out")"
 }
 ranks_of() { grep -c '"rank":' "$1/environment.json"; }
 
 start_long cut
 ip link set to-c down
 down=$SECONDS
-await 60 grep -q 'starts again' cut.out || fail "a link went down, and nothing ended: $(cat cut.out)"
+await 240 grep -q 'starts again' cut.out || fail "a link went down, and nothing ended: $(cat cut.out)"
 echo "a link went down: all ended after $((SECONDS - down)) s"
 grep -q 'lockstep: rank [01] of 3 on [ab]: .*: rank 2 on c does not answer' cut.out ||
   fail "the host was not named: $(cat cut.out)"
@@ -99,7 +99,7 @@ ip link set to-c up
 await 20 "$work/agent" c true || fail "c does not come back"
 start_long back
 ip link set to-c down
-await 60 grep -q 'starts again' back.out || fail "a link went down, and nothing ended: $(cat back.out)"
+await 240 grep -q 'starts again' back.out || fail "a link went down, and nothing ended: $(cat back.out)"
 ip link set to-c up
 wait "$run" || fail "with c again: exit status $?: $(cat back.out)"
 [ "$(ranks_of back)" = 3 ] || fail "there were $(ranks_of back) ranks at the end"
