@@ -1,5 +1,6 @@
 #include "selftest/op_runner.hpp"
 
+#include "device/host_reorder.hpp"
 #include "ops/attributes.hpp"
 
 namespace lockstep {
@@ -85,26 +86,30 @@ Tensor download(Device& device, const Graph& graph, const Placed& placed) {
   return tensor;
 }
 
+// Whether the element has no bit set but its sign: negative zero is zero.
+bool is_zero(const char* element, DType dtype) {
+  const int64_t size = size_of(dtype);
+  for (int64_t i = 0; i < size; ++i) {
+    const bool sign_byte = dtype != DType::u8 && i == size - 1;
+    if ((element[i] & (sign_byte ? 0x7f : 0xff)) != 0) return false;
+  }
+  return true;
+}
+
 // Whether the channels that fill the last block are zero.
 bool padding_is_zero(const Placed& placed) {
   const int64_t block = channel_block(placed.type.layout);
   const Shape& shape = placed.type.shape;
   if (block == 1 || shape[1] % block == 0) return true;
   const std::vector<char> bytes = placed.memory.download();
-  const int64_t size = size_of(placed.type.dtype);
-  const int64_t blocks = (shape[1] + block - 1) / block;
-  const int64_t pixels = shape[2] * shape[3];
+  const int64_t stored_channels = (shape[1] + block - 1) / block * block;
   for (int64_t n = 0; n < shape[0]; ++n) {
-    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
-      const int64_t last = blocks - 1;
-      const bool channels_last = placed.type.layout == Layout::nhwc8c;
-      const int64_t group = channels_last ? ((n * pixels + pixel) * blocks + last) * block
-                                          : ((n * blocks + last) * pixels + pixel) * block;
-      for (int64_t byte = (group + shape[1] % block) * size; byte < (group + block) * size;
-           ++byte) {
-        // Negative zero is zero: only its sign bit is set.
-        const bool sign_byte = placed.type.dtype != DType::u8 && byte % size == size - 1;
-        if ((bytes[static_cast<size_t>(byte)] & (sign_byte ? 0x7f : 0xff)) != 0) return false;
+    for (int64_t c = shape[1]; c < stored_channels; ++c) {
+      for (int64_t h = 0; h < shape[2]; ++h) {
+        for (int64_t w = 0; w < shape[3]; ++w) {
+          const int64_t at = element_offset(placed.type, n, c, h, w) * size_of(placed.type.dtype);
+          if (!is_zero(bytes.data() + at, placed.type.dtype)) return false;
+        }
       }
     }
   }

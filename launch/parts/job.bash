@@ -1,6 +1,6 @@
-# How launch/mpirun runs mpirun: signals become what gives the ranks time to save, mpirun's paragraphs become a line, and
-# the end is bounded also where a host is gone. Sourced. run_job sets `status` (the exit status) and `signals` (how many
-# asked to stop).
+# How launch/mpirun runs mpirun: signals become what gives the ranks time to save, mpirun's paragraphs become a line,
+# and the end is bounded also where a host is gone. Sourced. run_job sets `status` (the exit status) and `signals` (how
+# many asked to stop).
 
 # Seconds between a rank's last words and the end of everything: mpirun waits for hosts that are gone.
 end_bound=${LOCKSTEP_END_SECONDS:-10}
@@ -34,7 +34,8 @@ shorten_paragraph() {
   if [[ $text =~ $killed ]]; then
     say "rank ${BASH_REMATCH[1]} on ${BASH_REMATCH[2]} was ended by signal ${BASH_REMATCH[3]}"
   elif [[ $text =~ $left ]]; then
-    [ "${BASH_REMATCH[2]}" = 75 ] || say "rank ${BASH_REMATCH[1]} was the first to leave, with exit code ${BASH_REMATCH[2]}"
+    [ "${BASH_REMATCH[2]}" = 75 ] ||
+      say "rank ${BASH_REMATCH[1]} was the first to leave, with exit code ${BASH_REMATCH[2]}"
   elif [[ $text != "Primary job  terminated normally"* && $text != "MPI_ABORT was invoked"* ]]; then
     printf '%s\n' "$1"
   fi

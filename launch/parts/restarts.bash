@@ -18,7 +18,8 @@ choose_folder() {
   while :; do  # exclusively, also beside another launch/mpirun
     newest=$((newest + 1))
     if mkdir "$(printf '%s/%03d' "$runs" "$newest")" 2>/dev/null; then printf '%s/%03d\n' "$runs" "$newest"; return; fi
-    [ -d "$(printf '%s/%03d' "$runs" "$newest")" ] || complain "$runs: no folder can be made in it; choose one with --output"
+    [ -d "$(printf '%s/%03d' "$runs" "$newest")" ] ||
+      complain "$runs: no folder can be made in it; choose one with --output"
   done
 }
 

@@ -16,7 +16,8 @@ read_run() {
   done
 }
 
-# runs/NAME of a recipe, as `lockstep train` names it: file and folder, unless that is `recipes` or the working directory.
+# runs/NAME of a recipe, as `lockstep train` names it: file and folder, unless that is `recipes` or the working
+# directory.
 runs_of() {
   local full stem folder
   full=$(realpath -ms -- "$1")

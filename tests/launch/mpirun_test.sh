@@ -96,7 +96,8 @@ ends 4 STATUS=4
 ends 75 STATUS=75
 [ ! -s "$work/out" ] || fail "of ranks that leave with 75 was said: $(cat "$work/out")"
 ends 137 DIES=KILL
-grep -q "rank [01] on $(hostname -s) was ended by signal 9 (Killed)" "$work/out" || fail "a killed rank: $(cat "$work/out")"
+grep -q "rank [01] on $(hostname -s) was ended by signal 9 (Killed)" "$work/out" ||
+  fail "a killed rank: $(cat "$work/out")"
 
 # What becomes of mpirun's messages. (It does not always print all of them.)
 shortens() {  # TEXT EXPECTED

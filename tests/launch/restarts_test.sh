@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # LABELS: mpi launch
-# launch/mpirun --restarts with a command of its own in place of lockstep: which ends are worth a further start, where that
-# goes on, and when it is given up.
+# launch/mpirun --restarts with a command of its own in place of lockstep: which ends are worth a further start, where
+# that goes on, and when it is given up.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -9,8 +9,8 @@ fail() { echo "failed: $1"; [ ! -f "$work/out" ] || cat "$work/out"; exit 1; }
 mpirun=$LOCKSTEP_SOURCE_DIR/launch/mpirun
 export WORK=$work LOCKSTEP=$work/lockstep LOCKSTEP_RESTART_SECONDS=0
 
-# Start number N ends as word N of $ENDS says (the last one for all further ones): an exit status, or KILL; a + before it
-# leaves a newer checkpoint.
+# Start number N ends as word N of $ENDS says (the last one for all further ones): an exit status, or KILL; a + before
+# it leaves a newer checkpoint.
 cat >"$LOCKSTEP" <<'END'
 #!/usr/bin/env bash
 start=$(($(cat "$WORK/starts") + 1))
@@ -43,7 +43,8 @@ args() { cat "$work/args.$1"; }
 says() { grep -q -- "$1" "$work/out" || fail "did not say '$1'"; }
 
 runs '+KILL +1 0' 3 0 --restarts 5 recipes/cifar10/net.toml --set seed=2
-[ "$(args 1)" = "train recipes/cifar10/net.toml --set seed=2 --output runs/cifar10-net/001" ] || fail "first start: $(args 1)"
+[ "$(args 1)" = "train recipes/cifar10/net.toml --set seed=2 --output runs/cifar10-net/001" ] ||
+  fail "first start: $(args 1)"
 [ "$(args 2)" = "$(args 1) --resume" ] && [ "$(args 3)" = "$(args 2)" ] || fail "second start: $(args 2)"
 says 'exit status 137: starts again from step 8 in 0 s (restart 1 of 5)'
 says 'exit status 1: starts again from step 16 in 0 s (restart 2 of 5)'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # LABELS: mpi launch
-# USR1, TERM and INT at random steps, at 1 and 2 ranks: saved, exit status 75, gone on with, and the same bytes at the end as
-# without a signal. $ROUNDS rounds; $SEED repeats the steps of an earlier run.
+# USR1, TERM and INT at random steps, at 1 and 2 ranks: saved, exit status 75, gone on with, and the same bytes at the
+# end as without a signal. $ROUNDS rounds; $SEED repeats the steps of an earlier run.
 set -euo pipefail
 rounds=${ROUNDS:-6}
 seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
@@ -60,12 +60,15 @@ stop_and_go_on() {
   [ "$status" = 75 ] || fail "$ranks ranks, $signal at step $step: exit status $status, not 75"
   local asked=$signal
   [ "$ranks" = 1 ] || asked=USR1  # launch/mpirun makes it that
-  grep -q "stopped by $asked after [0-9.]* s, saved at step" out || fail "$ranks ranks, $signal: how it ended was not said"
+  grep -q "stopped by $asked after [0-9.]* s, saved at step" out ||
+    fail "$ranks ranks, $signal: how it ended was not said"
   ! grep -q -e '------' out || fail "mpirun's paragraph"
   sed -n "s/.*\(stopped by .*\), saved at \(step [0-9]*\) .*/ranks: $ranks, signal: $signal; \1 at \2/p" out
 
-  (train "$ranks" signals.toml --output run --resume) >out 2>&1 || fail "$ranks ranks, going on after $signal: exit status $?"
-  cmp run/checkpoints/last.h5 "whole.$ranks/checkpoints/last.h5" || fail "$ranks ranks, $signal at step $step: another end"
+  (train "$ranks" signals.toml --output run --resume) >out 2>&1 ||
+    fail "$ranks ranks, going on after $signal: exit status $?"
+  cmp run/checkpoints/last.h5 "whole.$ranks/checkpoints/last.h5" ||
+    fail "$ranks ranks, $signal at step $step: another end"
 }
 
 signals=(USR1 TERM INT)

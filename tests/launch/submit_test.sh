@@ -15,27 +15,28 @@ printf '#!/bin/sh\n' >bin/lockstep
 chmod +x bin/*
 export PATH=$work/bin:$PATH LOCKSTEP=$work/bin/lockstep NODES=''
 
-# Claims: with these nodes ("processors resources;…") and arguments sbatch is called so.
+# Claims: with these nodes ("processors resources;…") and options sbatch is called with those.
 submits() {
-  local nodes=$1 expected=$2
+  local nodes=$1 expected="sbatch --job-name=lockstep-net $2"
   shift 2
   local found
-  found=$(NODES=$nodes "$submit" "$@") || fail "$* ended with $?"
-  expected="sbatch $expected"
-  [ "${found%% root *}" = "${expected//TREE/$LOCKSTEP_SOURCE_DIR/launch/slurm}" ] || fail "$*: $found"
+  found=$(NODES=$nodes "$submit" recipes/net.toml "$@") || fail "$* ended with $?"
+  expected="$expected $LOCKSTEP_SOURCE_DIR/launch/slurm/train.sbatch recipes/net.toml"
+  [ "${found%% root *}" = "$expected" ] || fail "$*: $found"
 }
-submits '' '--job-name=lockstep-net --nodes=2 --ntasks-per-node=1 TREE/train.sbatch recipes/net.toml --set seed=2' \
-  recipes/net.toml --nodes 2 --set seed=2
-submits '64 (null);32+ (null)' '--job-name=lockstep-net --nodes=3 --ntasks-per-node=4 --cpus-per-task=8 TREE/train.sbatch recipes/net.toml' \
-  recipes/net.toml --nodes=3 --tasks-per-node 4
+submits '' '--nodes=2 --ntasks-per-node=1' --nodes 2
+submits '64 (null);32+ (null)' '--nodes=3 --ntasks-per-node=4 --cpus-per-task=8' --nodes=3 --tasks-per-node 4
 # Two of a node's eight GPUs come with a quarter of its processors.
-submits '128 gpu:a100:8(S:0-1)' '--job-name=lockstep-net --nodes=1 --ntasks-per-node=2 --gpus-per-node=2 --cpus-per-task=16 --partition=gpu --time=8:00:00 TREE/train.sbatch recipes/net.toml' \
-  recipes/net.toml --nodes 1 --gpus-per-node 2 --partition gpu --time 8:00:00
-submits '' '--job-name=lockstep-net --nodes=1 --ntasks-per-node=1 --cpus-per-task=6 --array=1-3 --output=lockstep-%A_%a.out --account=us TREE/train.sbatch recipes/net.toml' \
-  recipes/net.toml --nodes 1 --cpus-per-task 6 --seeds 1-3 -- --account=us
+submits '128 gpu:a100:8(S:0-1)' \
+  '--nodes=1 --ntasks-per-node=2 --gpus-per-node=2 --cpus-per-task=16 --partition=gpu --time=8:00:00' \
+  --nodes 1 --gpus-per-node 2 --partition gpu --time 8:00:00
+submits '' '--nodes=1 --ntasks-per-node=1 --cpus-per-task=6 --array=1-3 --output=lockstep-%A_%a.out --account=us' \
+  --nodes 1 --cpus-per-task 6 --seeds 1-3 -- --account=us
 
-"$submit" recipes/net.toml --nodes 1 --mpi pmi2 | grep -q "root $LOCKSTEP_SOURCE_DIR mpi pmi2\$" || fail "--mpi does not arrive"
-"$submit" recipes/net.toml --nodes 2 --dry-run | grep -q '^LOCKSTEP_ROOT=.* sbatch --job-name=lockstep-net .* recipes/net.toml ' ||
+"$submit" recipes/net.toml --nodes 1 --mpi pmi2 | grep -q "root $LOCKSTEP_SOURCE_DIR mpi pmi2\$" ||
+  fail "--mpi does not arrive"
+"$submit" recipes/net.toml --nodes 2 --set seed=2 --dry-run >out
+grep -q '^LOCKSTEP_ROOT=.* sbatch --job-name=lockstep-net .* recipes/net.toml --set seed=2 $' out ||
   fail "a dry run prints no command"
 
 for wrong in '' 'recipes/net.toml' 'recipes/net.toml --nodes 0' 'recipes/net.toml --nodes' 'none.toml --nodes 1' \

@@ -1,6 +1,6 @@
-# A world of its own for a test that needs several hosts: namespaces of processes, mounts, network and host names. All that
-# runs in it, all its interfaces and its files in $work vanish with the test, however the test ends: nothing is left to be
-# cleaned up. Sourced, then enter_world "$0" first of all.
+# A world of its own for a test that needs several hosts: namespaces of processes, mounts, network and host names. All
+# that runs in it, all its interfaces and its files in $work vanish with the test, however the test ends: nothing is
+# left to be cleaned up. Sourced, then enter_world "$0" first of all.
 
 fail() { echo "failed: $*"; exit 1; }
 skip() { echo "skipped: $*"; exit 77; }
@@ -11,7 +11,12 @@ enter_world() {  # SCRIPT
     [ "$(id -u)" = 0 ] || skip "hosts of its own need root"
     command -v ip >/dev/null || skip "ip is missing; as root: launch/packages --install launch"
     unshare --mount --pid --fork --net --uts --ipc true 2>/dev/null || skip "this system permits no namespaces"
-    LOCKSTEP_WORLD=yes exec unshare --mount --pid --fork --kill-child --mount-proc --net --uts --ipc bash "$1"
+    # Whoever ends this shell, by whatever signal, ends the world.
+    LOCKSTEP_WORLD=yes setpriv --pdeathsig KILL \
+      unshare --mount --pid --fork --kill-child --mount-proc --net --uts --ipc bash "$1" &
+    trap 'kill -KILL "$!"; exit 143' INT TERM HUP
+    wait "$!" && exit
+    exit "$?"
   fi
   mount -t tmpfs -o mode=755 lockstep /run
   mount -t tmpfs lockstep /dev/shm

@@ -60,7 +60,10 @@ class TrainingRig {
         state(*device_, make_layout(), 1, shards, true),
         executor_(*device_, state, communication_) {
     state.initialize({.seed = 3});
-    UpdatePlan update{"sgd", {{registry.find_optimizer("sgd").make(sgd), 1.0f}}, {}, clip};
+    UpdatePlan update{.optimizer_name = "sgd",
+                      .groups = {{registry.find_optimizer("sgd").make(sgd), 1.0f}},
+                      .segments = {},
+                      .clip_grad_norm = clip};
     update.segments.push_back({0, state.layout.trainable_elements, 0});
     executor_.prepare_update(update);
   }

@@ -1,5 +1,8 @@
 // Every graph that the cuda device gives to cuDNN.
 //
+// Pooling is not among them: for images that lie channels-last cuDNN 9.19 crashes on the gradient
+// of max pooling by x and y.
+//
 // Images lie channels-last, with the numbers of channels that memory has. What belongs to channels
 // is f32, and so is all arithmetic. Filters are (O, kh, kw, C / groups), "KRSC".
 #pragma once

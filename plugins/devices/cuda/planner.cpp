@@ -25,6 +25,7 @@ std::string engine_text(const Descriptor& engine) {
   if (has_note(engine, CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) text += ", tensor cores";
   if (has_note(engine, CUDNN_NUMERICAL_NOTE_WINOGRAD)) text += ", wino";
   if (has_note(engine, CUDNN_NUMERICAL_NOTE_FFT)) text += ", fft";
+  if (has_note(engine, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) text += ", not deterministic";
   const bool compiled = engine.has(CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
                                    CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
   return compiled ? text + ", compiled" : text;
