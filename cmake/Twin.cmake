@@ -2,6 +2,11 @@
 # functions, NAME.cuda.so beside NAME.so: the same sources compiled by nvcc; see framework/plugin/twin.hpp.
 #
 # nvcc gets files that include the sources, for one file cannot be of two languages.
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc has it
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
+
 function(lockstep_add_twin target name)
   if(NOT LOCKSTEP_HAS_CUDA)
     return()
