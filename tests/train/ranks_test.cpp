@@ -96,7 +96,7 @@ TEST_F(RanksTest, UnevenSlicesAndAccumulationEqualOneRank) {
 TEST_F(RanksTest, LarsOfTwoRanksEqualsOneAndResumesBitForBit) {
   const std::string lars =
       "train tiny.toml --set optimizer.name=lars --set optimizer.momentum=0.9 "
-      "--set optimizer.eta=0.02 --set optimizer.lr=0.5 --set optimizer.decay_norm_and_bias=false ";
+      "--set optimizer.eta=0.02 --set optimizer.lr=0.5 --set train.epochs=6 ";
   ASSERT_EQ(on_ranks(1, lars + "--output one").exit_code, 0);
   const MpiRun two = on_ranks(2, lars + "--output two");
   ASSERT_EQ(two.exit_code, 0) << two.output;
