@@ -31,12 +31,7 @@ constexpr size_t kProcesses = 2;
 // Compiles the network and writes a line per graph before and after it is planned.
 void plan_case(const PlanningCase& what, std::ofstream& report) {
   Registry registry;
-  const Recipe recipe = load_recipe(LOCKSTEP_SOURCE_DIR "/recipes/" + what.recipe, {}, registry);
-  const OpenedData data = open_data(recipe, registry, DataUse::describe);
-  PlanRequest request = plan_request(recipe, data, registry);
-  request.mode = what.mode;
-  request.precision = what.precision;
-  request.batch_size = std::min(recipe.train.global_batch_size, kMostSamples);
+  const PlanRequest request = planning_request(what, registry);
   cuda::CudaDevice device(device_description(what.architecture), {.tf32 = what.tf32});
   device.planner().watch([&](const std::string& label, const cuda::ExecutionPlan* plan) {
     if (plan == nullptr) {
@@ -111,6 +106,16 @@ std::string device_description(int architecture) {
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+PlanRequest planning_request(const PlanningCase& what, Registry& registry) {
+  const Recipe recipe = load_recipe(LOCKSTEP_SOURCE_DIR "/recipes/" + what.recipe, {}, registry);
+  const OpenedData data = open_data(recipe, registry, DataUse::describe);
+  PlanRequest request = plan_request(recipe, data, registry);
+  request.mode = what.mode;
+  request.precision = what.precision;
+  request.batch_size = std::min(recipe.train.global_batch_size, kMostSamples);
+  return request;
 }
 
 std::vector<std::string> all_recipes() {

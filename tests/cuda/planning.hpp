@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "graph/graph.hpp"
+#include "plan/plan.hpp"
+#include "plugin/registry.hpp"
 
 namespace lockstep::testing {
 
@@ -24,6 +26,9 @@ struct PlanningCase {
 
   std::string text() const;  // "imagenet/resnet50.toml training bf16 sm_90"
 };
+
+// What a recipe asks compile() for, in one of these forms.
+PlanRequest planning_request(const PlanningCase& what, Registry& registry);
 
 struct PlannedGraph {
   std::string label;

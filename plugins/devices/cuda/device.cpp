@@ -78,11 +78,18 @@ CudaDevice::CudaDevice(const DeviceOptions& options)
 }
 
 CudaDevice::CudaDevice(const std::string& description, const DeviceOptions& options)
+    : CudaDevice(described_properties(description),
+                 std::make_unique<Planner>(description, described_properties(description),
+                                           planner_options(options)),
+                 options) {}
+
+CudaDevice::CudaDevice(const GpuProperties& gpu, std::unique_ptr<Planner> planner,
+                       const DeviceOptions& options)
     : options_(options),
-      gpu_(described_properties(description)),
+      gpu_(gpu),
       threads_(1),
       kernels_(all_kernels()),
-      planner_(std::make_unique<Planner>(description, gpu_, planner_options(options))) {}
+      planner_(std::move(planner)) {}
 
 CudaDevice::~CudaDevice() {
   planner_.reset();

@@ -25,6 +25,9 @@ class CudaDevice final : public Device {
   explicit CudaDevice(const DeviceOptions& options);
   // Plans for the described GPU.
   CudaDevice(const std::string& description, const DeviceOptions& options);
+  // Plans for a GPU with this planner.
+  CudaDevice(const GpuProperties& gpu, std::unique_ptr<Planner> planner,
+             const DeviceOptions& options);
   ~CudaDevice() override;
 
   std::string_view name() const override { return "cuda"; }

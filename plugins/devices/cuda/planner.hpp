@@ -29,9 +29,10 @@ class Planner {
   Planner(cudnnHandle_t handle, const GpuProperties& gpu, const PlannerOptions& options);
   // For a described GPU, that need not be there.
   Planner(const std::string& description, const GpuProperties& gpu, const PlannerOptions& options);
+  virtual ~Planner() = default;
 
   // Equal graphs get the same plan. Throws Error{device} that says why no engine can run the graph.
-  std::shared_ptr<const ExecutionPlan> plan(const OperationGraph& graph);
+  virtual std::shared_ptr<const ExecutionPlan> plan(const OperationGraph& graph);
   // Calls watch(label, null) before and watch(label, plan) after planning each graph that this
   // planner has not met: whoever tests plans learns what they are, and at which one cuDNN crashed.
   using Watch = std::function<void(const std::string& label, const ExecutionPlan* plan)>;
