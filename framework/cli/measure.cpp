@@ -93,8 +93,9 @@ std::vector<AllReduceSpeed> measure_all_reduce(CommunicationThread& communicatio
   std::vector<float> values(static_cast<size_t>(kSizes[std::size(kSizes) - 1]) / sizeof(float));
   const auto time_one = [&](int64_t bytes) {
     const auto begin = Clock::now();
-    communication.wait(communication.post_all_reduce(
-        values.data(), bytes / static_cast<int64_t>(sizeof(float)), DType::f32, Memory::host, nullptr, "doctor"));
+    communication.wait(communication.post_all_reduce(values.data(),
+                                                     bytes / static_cast<int64_t>(sizeof(float)),
+                                                     DType::f32, Memory::host, nullptr, "doctor"));
     return seconds_since(begin);
   };
   std::vector<AllReduceSpeed> speeds;

@@ -26,6 +26,7 @@ struct Finding {
 // Facts by key, which are words of the messages; site_rules.cpp says which must be equal.
 //   host, machine         its name, and what tells hosts of equal names apart
 //   version of lockstep, ABI id
+//   kind of device        its name in recipes
 //   file FILE             the digest of the library, the command, and each plugin of the recipe
 //   libraries             of communicator and device, with their versions
 //   instruction set       of the processor
@@ -34,8 +35,8 @@ struct Finding {
 //   threads, workers      of the recipe; 0 and -1: chosen by Lockstep
 //   open files            the soft limit
 //   clock                 seconds, at a moment at which all ranks look
-//   device id             of a device that ranks must not share, such as a GPU's UUID; may be
-//   absent and those of the data, see data_fingerprint.hpp
+//   device id             of a device that ranks must not share, such as a GPU's UUID
+// and those of the data: data_fingerprint.hpp. Where a fact is not known, the key is absent.
 using Facts = std::map<std::string, std::string, std::less<>>;
 
 // Those of this process, but for the data's; it waits for all ranks to look at the clock together.

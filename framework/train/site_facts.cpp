@@ -101,6 +101,7 @@ Facts site_facts(const Recipe& recipe, Registry& registry, CommunicationThread& 
       {"ABI id", LOCKSTEP_ABI_ID},
       {"libraries", concat(registry.find_communicator(communicator_name(recipe)).help, "; ",
                            registry.find_device(device_name(recipe, registry)).help)},
+      {"kind of device", device_name(recipe, registry)},
       {"instruction set", instruction_set()},
       {"cores", ranges_text(cores)},
       {"cores of host", std::to_string(cores_of_host(cores))},

@@ -61,10 +61,21 @@ TEST(SiteTest, ADifferenceNamesTheHostsOnEachSideAndTheRemedy) {
             "from a folder that the hosts share");
 }
 
-TEST(SiteTest, AFileThatOneRankLacksIsADifference) {
+TEST(SiteTest, APluginThatOneRankDoesNotUseIsLeftToTheRecipes) {
   std::vector<Facts> ranks = four_ranks();
   ranks[3].erase("file models/resnet.so");
-  EXPECT_THAT(only_finding(ranks, true), HasSubstr("absent on west (rank 3)"));
+  ranks[3]["file models/vgg.so"] = "00dd";
+  EXPECT_THAT(compare_ranks(ranks), IsEmpty());
+}
+
+TEST(SiteTest, OtherKindsOfDevicesAreAnError) {
+  std::vector<Facts> ranks = four_ranks();
+  for (Facts& facts : ranks) facts["kind of device"] = "cuda";
+  ranks[2]["kind of device"] = "cpu";
+  EXPECT_THAT(only_finding(ranks, true),
+              AllOf(HasSubstr("devices: kind of device: cuda on east (ranks 0-1), west (rank 3) "
+                              "and cpu on west (rank 2)"),
+                    HasSubstr("device.name")));
 }
 
 TEST(SiteTest, OtherDataIsADataErrorAndSizesComeFirst) {
