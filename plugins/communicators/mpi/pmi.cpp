@@ -20,7 +20,7 @@ std::filesystem::path component_folder() {
     return {};
   std::error_code error;
   const auto beside = std::filesystem::canonical(library.dli_fname, error).parent_path();
-  for (const char* name : {"openmpi3", "openmpi"}) {
+  for (const char* name : {"openmpi3", "openmpi", "openmpi/lib/openmpi3"}) {
     if (std::filesystem::exists(beside / name / "mca_pmix_isolated.so", error))
       return beside / name;
   }
