@@ -77,6 +77,8 @@ inline void release(void* memory) noexcept { cudaFree(memory); }
 inline void upload(void* device, const void* host, int64_t bytes) {
   check(cudaMemcpy(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice),
         "copying a table");
+  // The copy may still be under way, and no other stream waits for it.
+  check(cudaStreamSynchronize(cudaStreamLegacy), "copying a table");
 }
 
 #endif
