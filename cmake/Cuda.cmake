@@ -1,4 +1,5 @@
-# LOCKSTEP_CUDA decides about all that needs NVIDIA's toolkit, which is nvcc, cuDNN and NCCL:
+# LOCKSTEP_CUDA decides about all that needs NVIDIA's toolkit, which is nvcc (12.8 or newer: it knows sm_100), cuDNN (9.11 or
+# newer: it plans for described GPUs) and NCCL:
 #
 #   AUTO  it is built where all three are found; where not, the configuration says what is missing
 #   ON    it is built; what is missing is an error
@@ -20,6 +21,10 @@ function(lockstep_find_cuda result)
     get_filename_component(compiler "${CMAKE_CUDA_COMPILER}" REALPATH)
     get_filename_component(root "${compiler}" DIRECTORY)
     get_filename_component(root "${root}" DIRECTORY)
+    execute_process(COMMAND "${compiler}" --version OUTPUT_VARIABLE text ERROR_QUIET)
+    if(NOT text MATCHES "release ([0-9.]+)" OR CMAKE_MATCH_1 VERSION_LESS 12.8)
+      list(APPEND missing "nvcc 12.8 or newer")
+    endif()
   else()
     list(APPEND missing nvcc)
   endif()
@@ -37,6 +42,15 @@ function(lockstep_find_cuda result)
       list(APPEND missing "${library}")
     endif()
   endforeach()
+  if(CUDNN_INCLUDE_DIR AND EXISTS "${CUDNN_INCLUDE_DIR}/cudnn_version.h")
+    file(STRINGS "${CUDNN_INCLUDE_DIR}/cudnn_version.h" lines
+         REGEX "^#define CUDNN_(MAJOR|MINOR) +[0-9]+")
+    string(REGEX REPLACE "[^0-9;]" "" version "${lines}")
+    string(REPLACE ";" "." version "${version}")
+    if(version VERSION_LESS 9.11)
+      list(APPEND missing "cudnn 9.11 or newer")
+    endif()
+  endif()
   list(JOIN missing ", " missing)
   set(${result} "${missing}" PARENT_SCOPE)
 endfunction()
