@@ -13,10 +13,15 @@ is_here() { [ "$1" = localhost ] || [ "$1" = "$(hostname)" ] || [ "$1" = "$(host
 
 has_address() { is_here "$1" || getent ahosts "$1" >/dev/null; }
 
-# Prints "facts GPUS NUMA_NODES PROCESSORS"; without quotes of the one kind, since it travels in them.
+# Prints "facts GPUS NUMA_NODES PROCESSORS"; without quotes of the one kind, since it travels in them. A node counts
+# where this process may use a processor of it: some have memory alone, and a container may have some of the nodes.
 facts_script='gpus=$(nvidia-smi -L 2>/dev/null | grep -c ^GPU)
 [ "$gpus" != 0 ] || gpus=$(ls -d /dev/nvidia[0-9]* 2>/dev/null | grep -c .)
-nodes=$(ls -d /sys/devices/system/node/node[0-9]* 2>/dev/null | grep -c .)
+nodes=0
+for node in $(lscpu -p=node 2>/dev/null | grep "^[0-9]" | sort -u); do
+  processors=$(lscpu -p=cpu,node | sed -n "s/^\([0-9]*\),$node$/\1/p" | paste -s -d ,)
+  taskset -c "$processors" true 2>/dev/null && nodes=$((nodes + 1))
+done
 [ "$nodes" != 0 ] || nodes=1
 echo "facts $gpus $nodes $(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)"'
 

@@ -24,6 +24,7 @@ choose_folder() {
 }
 
 pause() {  # SECONDS, or until a signal
+  [ "$signals" = 0 ] || return 0
   sleep "$1" &
   wait "$!" || true
   kill "$!" 2>/dev/null || true

@@ -28,8 +28,9 @@ starts() {
   [ "$(find "$work" -name 'args.*' | wc -l)" = "$ranks" ] || fail "$*: expected $ranks ranks"
   [ "$(cat "$work/args.0")" = "$expected" ] || fail "$*: lockstep was given '$(cat "$work/args.0")'"
 }
-starts "$(find /sys/devices/system/node -maxdepth 1 -name 'node[0-9]*' 2>/dev/null | grep -c . || echo 1)" \
-  'train recipe.toml' recipe.toml
+# shellcheck source=launch/parts/hosts.bash
+read -r _ nodes _ < <(source "$LOCKSTEP_SOURCE_DIR/launch/parts/hosts.bash"; facts_of localhost)
+starts "$nodes" 'train recipe.toml' recipe.toml
 starts 3 'train recipe.toml --set seed=2' -n 3 recipe.toml --set seed=2
 starts 1 'train recipe.toml --resume' recipe.toml -n 1 --resume
 starts 1 'evaluate some file.h5' evaluate 'some file.h5' -n1
@@ -66,9 +67,20 @@ grep -q 'one per GPU' "$work/said" || fail "why 3 ranks was not said: $(cat "$wo
 DEVICES='cpu' with_gpus 'mpirun -n [0-9]+ ' recipe.toml
 grep -q 'one per NUMA node' "$work/said" || fail "GPUs counted for a build without cuda: $(cat "$work/said")"
 
-agent() { OMPI_MCA_plm_rsh_agent=$work/bin/$1 DEVICES='cpu cuda' NCCL_DEBUG=INFO "${@:2}"; }
-agent agent plans '--host 127.0.0.2:2,127.0.0.3:3 -n 5 .*-x LOCKSTEP .*-x NCCL_DEBUG' \
+agent() { OMPI_MCA_plm_rsh_agent=$work/bin/$1 NCCL_DEBUG=INFO "${@:2}"; }
+DEVICES='cpu cuda' agent agent plans '--host 127.0.0.2:2,127.0.0.3:3 -n 5 .*-x LOCKSTEP .*-x NCCL_DEBUG' \
   --hosts 127.0.0.2:2,127.0.0.3 recipe.toml
+# On hosts with two NUMA nodes ranks are bound to them where each node gets one. A third node has no processor for us.
+cat >"$work/bin/lscpu" <<'END'
+#!/bin/sh
+case $1 in *cpu,*) printf '0,0\n1,0\n2,1\n3,2\n' ;; *) printf '0\n0\n1\n2\n' ;; esac
+END
+printf '#!/bin/sh\n[ "$2" != 3 ]\n' >"$work/bin/taskset"
+chmod +x "$work/bin"/*
+agent agent plans '-n 4 --map-by numa --bind-to numa --oversubscribe' --hosts 127.0.0.2:2,127.0.0.3 recipe.toml
+agent agent plans '-n 3 --bind-to none --oversubscribe' --hosts 127.0.0.2:2,127.0.0.3:1 recipe.toml
+rm "$work/bin"/{lscpu,taskset}
+
 # Claims: launch/mpirun with these arguments ends with 2 and says so.
 refuses() {
   local text=$1 status=0

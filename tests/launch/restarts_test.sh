@@ -73,11 +73,11 @@ for resume in '' --resume; do
 done
 
 # A signal while it waits for the next start ends it.
-rm -f "$work"/args.*
+rm -f "$work"/args.* "$work/out"
 echo 0 >"$work/starts"
 ENDS=1 LOCKSTEP_RESTART_SECONDS=30 "$mpirun" -n 1 --restarts 9 net.toml >"$work/out" 2>&1 &
 wrapper=$!
-for ((i = 0; i < 300; i++)); do grep -q 'starts again' "$work/out" && break; sleep 0.1; done
+for ((i = 0; i < 300; i++)); do grep -qs 'starts again' "$work/out" && break; sleep 0.1; done
 kill -TERM "$wrapper"
 status=0
 wait "$wrapper" || status=$?
