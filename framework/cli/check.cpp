@@ -8,6 +8,7 @@
 #include "cli/command.hpp"
 #include "data/loader.hpp"
 #include "data/open.hpp"
+#include "plan/memory_demand.hpp"
 #include "plan/plan.hpp"
 #include "recipe/recipe.hpp"
 #include "train/session.hpp"
@@ -86,15 +87,16 @@ MemoryCheck check_memory(const Recipe& recipe, Registry& registry, int64_t ranks
   const int slots =
       registry.find_optimizer(recipe.optimizer.name).make(recipe.optimizer.options)->slots();
 
-  constexpr int64_t kBytes = size_of(DType::f32);
+  const StateDemand state = state_demand(layout, slots, recipe.train.gradient_accumulation, true);
+  const PlanDemand step = plan_demand(plan, request.image);
   MemoryCheck check;
-  check.parameters = layout.parameter_elements * kBytes;
-  check.gradients = layout.gradient_elements() * kBytes;
-  check.optimizer = slots * layout.parameter_elements * kBytes;
-  check.buffers = layout.buffer_elements * kBytes;
-  check.activations = plan.memory.peak_bytes;
-  check.workspace = plan.workspace_bytes;
-  check.batch = batch_layout(request.batch_size, request.image).bytes;
+  check.parameters = state.parameters;
+  check.gradients = state.gradients + state.shard_sums;
+  check.optimizer = state.optimizer;
+  check.buffers = state.buffers;
+  check.activations = step.activations;
+  check.workspace = step.workspace;
+  check.batch = step.batch;
   check.checkpoint = checkpoint_bytes(layout, slots);
   check.parameter_count = layout.parameter_count();
   check.batch_size = request.batch_size;

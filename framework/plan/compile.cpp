@@ -3,6 +3,7 @@
 
 #include "graph/op.hpp"
 #include "plan/plan.hpp"
+#include "plan/prepare_kernel.hpp"
 #include "plan/step_block.hpp"
 #include "plugin/registry.hpp"
 
@@ -57,17 +58,13 @@ std::map<ValueId, Address> fixed_addresses(const Graph& graph, const ParameterLa
   return fixed;
 }
 
-std::unique_ptr<Kernel> prepare_kernel(const Graph& graph, const Node& node,
-                                       const Registry& registry, Device& device) {
+std::unique_ptr<Kernel> prepare_node(const Graph& graph, const Node& node, const Registry& registry,
+                                     Device& device) {
   std::vector<TensorType> inputs;
   for (ValueId input : node.inputs) inputs.push_back(graph.type(input));
-  const KernelRequest request{node.op,     node.label,   node.attributes,
-                              inputs,      node.outputs, graph.ops().at(node.op),
-                              graph.mode()};
-  if (const KernelFactory* factory = registry.find_kernel(device.name(), node.op)) {
-    return (*factory)(request);
-  }
-  return device.prepare(request);
+  return prepare_kernel({node.op, node.label, node.attributes, inputs, node.outputs,
+                         graph.ops().at(node.op), graph.mode()},
+                        registry, device);
 }
 
 // What the passes may ask the device for, in the plan's precision. A plugin's own kernel for the
@@ -83,6 +80,12 @@ Supports supported_ops(const PlanRequest& request, const Registry& registry, con
 
 }  // namespace
 
+std::unique_ptr<Kernel> prepare_kernel(const KernelRequest& request, const Registry& registry,
+                                       Device& device) {
+  const KernelFactory* factory = registry.find_kernel(device.name(), request.op);
+  return factory != nullptr ? (*factory)(request) : device.prepare(request);
+}
+
 BatchLayout batch_layout(int64_t capacity, const Shape& sample) {
   BatchLayout layout{};
   layout.labels = aligned(capacity * sample.numel());
@@ -92,22 +95,29 @@ BatchLayout batch_layout(int64_t capacity, const Shape& sample) {
   return layout;
 }
 
+PlanShape shape_plan(const PlanRequest& request, const Registry& registry, const Device& device,
+                     const ParameterLayout& layout) {
+  const Graph transformed =
+      transform_graph(request, registry.ops(), supported_ops(request, registry, device));
+  Graph graph = order_launches(assign_layouts(transformed, device));
+  const BatchLayout batch = batch_layout(request.batch_size, request.sample());
+  MemoryPlan memory = plan_memory(graph, fixed_addresses(graph, layout, batch));
+  return {std::move(graph), std::move(memory)};
+}
+
 Plan compile(const PlanRequest& request, const Registry& registry, Device& device,
              const ParameterLayout& layout) {
-  Graph transformed =
-      transform_graph(request, registry.ops(), supported_ops(request, registry, device));
+  PlanShape shape = shape_plan(request, registry, device, layout);
   Plan plan{request.mode,
             request.batch_size,
-            order_launches(assign_layouts(transformed, device)),
+            std::move(shape.graph),
             {},
             {},
-            {},
+            std::move(shape.memory),
             0,
             0,
             {}};
   const Graph& graph = plan.graph;
-  plan.memory = plan_memory(
-      graph, fixed_addresses(graph, layout, batch_layout(request.batch_size, request.sample())));
   if (request.mode == Mode::training) {
     plan.buckets = insert_all_reduce(graph, layout, request.bucket_bytes);
   }
@@ -123,7 +133,7 @@ Plan compile(const PlanRequest& request, const Registry& registry, Device& devic
       launch.outputs.push_back(plan.memory.addresses.at({i, port}));
     }
     if (node.op != "all_reduce") {
-      launch.kernel = prepare_kernel(graph, node, registry, device);
+      launch.kernel = prepare_node(graph, node, registry, device);
       plan.workspace_bytes = std::max(plan.workspace_bytes, launch.kernel->workspace_bytes());
       launch.constants = plan.constant_bytes;
       plan.constant_bytes += aligned(launch.kernel->constant_bytes());

@@ -87,6 +87,14 @@ Graph build_graph(const PlanRequest& request, const OpRegistry& ops);
 // The graph after differentiate (training) or after fold_batch_norm and fuse (evaluation).
 Graph transform_graph(const PlanRequest& request, const OpRegistry& ops, const Supports& supports);
 
+// A plan's graph and memory, from shapes alone: no kernel is prepared and no memory taken.
+struct PlanShape {
+  Graph graph;  // in launch order, layouts assigned
+  MemoryPlan memory;
+};
+PlanShape shape_plan(const PlanRequest& request, const Registry& registry, const Device& device,
+                     const ParameterLayout& layout);
+
 // Runs the passes and asks the device to prepare every kernel. Errors of the model carry its
 // labels.
 Plan compile(const PlanRequest& request, const Registry& registry, Device& device,

@@ -69,19 +69,33 @@ DeviceMemory& DeviceMemory::operator=(DeviceMemory&& other) noexcept {
   return *this;
 }
 
+namespace {
+
+// An arena of the state, named in the error where there is no room for it.
+DeviceMemory allocate(Device& device, int64_t bytes, const char* name) {
+  try {
+    return DeviceMemory(device, bytes);
+  } catch (OutOfMemory& error) {
+    throw error.add_context(concat(name, " of the model"));
+  }
+}
+
+}  // namespace
+
 State::State(Device& dev, ParameterLayout l, int optimizer_slots, int64_t shards, bool training)
     : device(dev),
       layout(std::move(l)),
-      parameters(dev, layout.parameter_elements * kBytes),
-      buffers(dev, layout.buffer_elements * kBytes),
+      parameters(allocate(dev, layout.parameter_elements * kBytes, "the parameters")),
+      buffers(allocate(dev, layout.buffer_elements * kBytes, "the buffers")),
       step(dev, sizeof(StepBlock)) {
   if (!training) return;
-  gradients = DeviceMemory(dev, layout.gradient_elements() * kBytes);
+  gradients = allocate(dev, layout.gradient_elements() * kBytes, "the gradients");
   for (int i = 0; i < optimizer_slots; ++i)
-    slots.emplace_back(dev, layout.parameter_elements * kBytes);
+    slots.push_back(allocate(dev, layout.parameter_elements * kBytes, "the optimizer's state"));
   const int levels = std::bit_width(static_cast<uint64_t>(shards - 1));
   for (int i = 0; i < levels; ++i)
-    shard_sums.emplace_back(dev, layout.gradient_elements() * kBytes);
+    shard_sums.push_back(
+        allocate(dev, layout.gradient_elements() * kBytes, "the sums over shards"));
 }
 
 void State::initialize(const InitOptions& options) {

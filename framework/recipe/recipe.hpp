@@ -57,6 +57,7 @@ struct TrainSection {
   double max_seconds = -1;
   int64_t global_batch_size = 128;
   int64_t gradient_accumulation = 1;
+  bool auto_accumulate = false;
   double label_smoothing = 0;
   double clip_grad_norm = 0;  // 0: off
   bool sync_batch_norm = false;

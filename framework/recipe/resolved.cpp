@@ -91,7 +91,7 @@ bool may_differ_on_resume(std::string_view key) {
   }
   constexpr std::string_view kKeys[] = {
       "data.workers", "data.path",       "data.on_bad_sample", "data.max_bad_samples",
-      "train.epochs", "train.max_steps", "train.max_seconds"};
+      "train.epochs", "train.max_steps", "train.max_seconds",  "train.auto_accumulate"};
   return std::find(std::begin(kKeys), std::end(kKeys), key) != std::end(kKeys);
 }
 

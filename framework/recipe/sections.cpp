@@ -109,6 +109,8 @@ static void describe(Options<TrainSection>& o) {
   o("global_batch_size", &S::global_batch_size, "samples per step over all ranks", at_least(1));
   o("gradient_accumulation", &S::gradient_accumulation,
     "shards that each rank computes one after the other in a step", at_least(1));
+  o("auto_accumulate", &S::auto_accumulate,
+    "more of them where the device's memory asks for it; all ranks take the same number");
   o("label_smoothing", &S::label_smoothing, "part of the target spread over all classes",
     fraction_below_1());
   o("clip_grad_norm", &S::clip_grad_norm, "largest norm of the whole gradient; 0: off",
@@ -191,7 +193,7 @@ void describe(Options<ScheduleSettings>& o) {
   o("milestones", &S::milestones, "multi_step: epochs after which to multiply by gamma",
     at_least(0));
   o("gamma", &S::gamma, "step and multi_step: the factor", positive());
-  o("final_lr", &S::final_lr, "cosine and one_cycle: where the rate ends", at_least(0));
+  o("final_lr", &S::final_lr, "cosine, one_cycle and polynomial: where the rate ends", at_least(0));
 }
 
 std::vector<Section> sections_of(Recipe& r) {

@@ -41,6 +41,8 @@ class BoundArenas {
   void wait_for_upload();
   std::byte* resolve(const Address& address) const;
   void* workspace() const { return workspace_.data(); }
+  // What the shared arenas hold now.
+  int64_t bytes() const { return activations_.bytes() + workspace_.bytes() + batch_.bytes(); }
 
  private:
   struct BoundPlan {

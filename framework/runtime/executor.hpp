@@ -37,6 +37,7 @@ class Executor {
   // Makes room for the plan's activations, workspace and batch and resolves its addresses. The plan
   // must outlive the executor; plans share these arenas.
   void attach(Plan& plan, const Shape& image) { arenas_.attach(plan, image); }
+  int64_t arena_bytes() const { return arenas_.bytes(); }  // of activations, workspace and batch
   void prepare_update(const UpdatePlan& update) { update_.emplace(device_, state_, update); }
 
   // One training step over this rank's shards: for each, forward and backward; gradients are summed

@@ -1,7 +1,9 @@
 #include "selftest/op_cases.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "ops/attributes.hpp"
@@ -117,6 +119,30 @@ float fill_value(const std::string& fill, const std::string& key, size_t i) {
   return 0;
 }
 
+// Activations, and the weights of convolutions and linear layers.
+bool is_halved(const OpCase& op_case, const CaseInput& input) {
+  static const std::set<std::string> kFloatOps = {"batch_statistics", "classification_metrics",
+                                                  "normalize", "softmax_cross_entropy"};
+  if (dtype_of(input.fill) != DType::f32 || kFloatOps.contains(op_case.op)) return false;
+  if (input.name == "w") return op_case.op == "conv2d" || op_case.op == "linear";
+  return input.name[0] == 'x' || input.name == "a" || input.name == "residual" ||
+         (input.name == "b" && op_case.op == "add");
+}
+
+// f32 values in another type, rounded.
+Tensor rounded(const Tensor& values, DType dtype) {
+  if (dtype == DType::f32) return values;
+  Tensor tensor(dtype, values.type().shape);
+  for (size_t i = 0; i < tensor.count(); ++i) {
+    if (dtype == DType::bf16) {
+      tensor.values<Bf16>()[i] = from_float<Bf16>(values.values()[i]);
+    } else {
+      tensor.values<F16>()[i] = from_float<F16>(values.values()[i]);
+    }
+  }
+  return tensor;
+}
+
 Tensor make_input(const OpCase& op_case, size_t index) {
   const CaseInput& input = op_case.inputs[index];
   const std::string key = op_case.op + '.' + input.name;
@@ -141,12 +167,15 @@ Tensor make_input(const OpCase& op_case, size_t index) {
 
 Tensor make_feed(const OpCase& op_case, const Node& input) {
   for (size_t i = 0; i < op_case.inputs.size(); ++i) {
-    if (op_case.inputs[i].name == input.label) return make_input(op_case, i);
+    if (op_case.inputs[i].name != input.label) continue;
+    const DType dtype = input.outputs[0].dtype;
+    const Tensor values = make_input(op_case, i);
+    return is_half(dtype) ? rounded(values, dtype) : values;
   }
   LS_ASSERT(input.label == "dy");
   Tensor dy(DType::f32, input.outputs[0].shape);
   for (size_t i = 0; i < dy.count(); ++i) dy.values()[i] = golden_value(op_case.op + ".dy", i);
-  return dy;
+  return rounded(dy, input.outputs[0].dtype);
 }
 
 }  // namespace
@@ -156,16 +185,28 @@ const std::vector<OpCase>& op_cases() {
   return cases;
 }
 
-CaseGraph make_graph(const OpCase& op_case, const OpRegistry& ops) {
+bool has_half_values(const OpCase& op_case) {
+  return op_case.op == "normalize" ||
+         std::any_of(op_case.inputs.begin(), op_case.inputs.end(),
+                     [&](const CaseInput& input) { return is_halved(op_case, input); });
+}
+
+CaseGraph make_graph(const OpCase& op_case, const OpRegistry& ops, DType dtype) {
   CaseGraph result{std::make_unique<Graph>(Mode::training, ops), {}, {}, {}};
   Graph& graph = *result.graph;
   for (const CaseInput& input : op_case.inputs) {
-    const TensorType type{dtype_of(input.fill), input.shape};
+    const TensorType type{is_halved(op_case, input) ? dtype : dtype_of(input.fill), input.shape};
     result.inputs.push_back(input.fill == "computed"
                                 ? graph.apply("batch_moments", {result.inputs[0]}, {}, input.name)
                                 : graph.input(input.name, type));
   }
-  result.output = graph.apply(op_case.op, result.inputs, op_case.attributes, op_case.name);
+  Attributes attributes = op_case.attributes;
+  if (op_case.op == "normalize") {
+    auto normalize = attributes.as<NormalizeAttributes>();
+    normalize.dtype = dtype;
+    attributes = Attributes::of(std::move(normalize));
+  }
+  result.output = graph.apply(op_case.op, result.inputs, attributes, op_case.name);
   const ValueId first = result.output.id();
   const OpDef& op = ops.at(op_case.op);
   result.d_inputs.resize(result.inputs.size());
@@ -179,7 +220,9 @@ CaseGraph make_graph(const OpCase& op_case, const OpRegistry& ops) {
     d_outputs.push_back(port == 0 ? dy : Value());
   }
   std::vector<bool> needed;
-  for (const Value& input : result.inputs) needed.push_back(input.type().dtype == DType::f32);
+  for (const Value& input : result.inputs) {
+    needed.push_back(input.type().dtype == DType::f32 || is_half(input.type().dtype));
+  }
   result.d_inputs =
       op.gradient(GradientContext{node, graph, result.inputs, outputs, d_outputs, needed});
   return result;

@@ -33,15 +33,18 @@ std::string_view op_cases_text();
 // All cases, in the order of the file, read once.
 const std::vector<OpCase>& op_cases();
 
+// Whether the case has values that mixed precision halves; see ops/attributes.hpp.
+bool has_half_values(const OpCase& op_case);
+
 // The case as a graph: inputs, the op, and what its gradient rule appends, seeded with an input
-// "dy" for the first output.
+// "dy" for the first output. `dtype` is that of the values that mixed precision halves.
 struct CaseGraph {
   std::unique_ptr<Graph> graph;
   std::vector<Value> inputs;    // as in the case
   Value output;                 // the op's first
   std::vector<Value> d_inputs;  // gradients; invalid where there are none
 };
-CaseGraph make_graph(const OpCase& op_case, const OpRegistry& ops);
+CaseGraph make_graph(const OpCase& op_case, const OpRegistry& ops, DType dtype = DType::f32);
 
 // What feeds the graph's nodes of op "input", by label.
 std::map<std::string, Tensor> make_feeds(const OpCase& op_case, const Graph& graph);

@@ -1,7 +1,11 @@
 #include "selftest/op_runner.hpp"
 
+#include <algorithm>
+
 #include "device/host_reorder.hpp"
 #include "ops/attributes.hpp"
+#include "plan/prepare_kernel.hpp"
+#include "selftest/op_cases.hpp"
 
 namespace lockstep {
 namespace {
@@ -164,6 +168,28 @@ LayoutChoice choose_layouts(const Device& device, const Graph& graph, const Node
                                layouts);
 }
 
+std::vector<Layout> used_layouts(const Device& device, const OpRegistry& ops) {
+  std::vector<Layout> layouts{Layout::plain};
+  const auto add = [&](const std::vector<Layout>& more) {
+    for (Layout layout : more) {
+      if (std::find(layouts.begin(), layouts.end(), layout) == layouts.end())
+        layouts.push_back(layout);
+    }
+  };
+  for (const OpCase& op_case : op_cases()) {
+    const CaseGraph graph = make_graph(op_case, ops);
+    for (const Node& node : graph.graph->nodes()) {
+      if (node.op == "input" || node.op == "all_reduce") continue;
+      for (size_t i = 0; i < layouts.size(); ++i) {
+        const LayoutChoice choice = choose_layouts(device, *graph.graph, node, layouts[i]);
+        add(choice.inputs);
+        add(choice.outputs);
+      }
+    }
+  }
+  return layouts;
+}
+
 NodeResult run_node(Device& device, const Graph& graph, const Node& node,
                     const std::vector<const Tensor*>& inputs, const RunOptions& options) {
   const OpDef& definition = graph.ops().at(node.op);
@@ -180,8 +206,11 @@ NodeResult run_node(Device& device, const Graph& graph, const Node& node,
     const TensorType& to = out_types[static_cast<size_t>(in_place->output)];
     if (from.layout != to.layout || from.bytes() != to.bytes()) return result;
   }
-  const auto kernel = device.prepare(
-      {node.op, node.label, node.attributes, in_types, out_types, definition, graph.mode()});
+  const KernelRequest request{node.op,   node.label, node.attributes, in_types,
+                              out_types, definition, graph.mode()};
+  const auto kernel = options.registry != nullptr
+                          ? prepare_kernel(request, *options.registry, device)
+                          : device.prepare(request);
   result.implementation = kernel->implementation();
 
   std::vector<Placed> in, out;

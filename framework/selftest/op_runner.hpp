@@ -12,15 +12,22 @@
 
 namespace lockstep {
 
+class Registry;
+
 // How a node is run.
 struct RunOptions {
-  Layout available = Layout::plain;   // what four-dimensional inputs come in
-  const InPlace* in_place = nullptr;  // this output lies on this input
+  Layout available = Layout::plain;    // what four-dimensional inputs come in
+  const InPlace* in_place = nullptr;   // this output lies on this input
+  const Registry* registry = nullptr;  // kernels that plugins bring; null: the device's own alone
 };
 
 // The layouts a device chooses for a node whose four-dimensional inputs come in `available`.
 LayoutChoice choose_layouts(const Device& device, const Graph& graph, const Node& node,
                             Layout available);
+
+// Every layout that the device gives to images of the cases, plain first: what its kernels may
+// meet.
+std::vector<Layout> used_layouts(const Device& device, const OpRegistry& ops);
 
 struct NodeResult {
   std::vector<Tensor> outputs;

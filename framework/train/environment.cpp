@@ -13,7 +13,7 @@ using Json = nlohmann::ordered_json;
 
 }  // namespace
 
-std::string environment_json(Session& session) {
+std::string environment_json(Session& session, const Sharding& sharding) {
   const Json mine{{"host", host_name()},
                   {"processor", processor_name()},
                   {"device", session.device->description()},
@@ -31,6 +31,7 @@ std::string environment_json(Session& session) {
                          {"libraries", std::move(versions)},
                          {"communicator", communicator_name(session.recipe)},
                          {"world_size", session.communication->world_size()},
+                         {"gradient_accumulation", sharding.per_rank},
                          {"ranks", std::move(ranks)}};
   return environment.dump(2) + "\n";
 }

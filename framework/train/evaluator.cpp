@@ -8,15 +8,16 @@
 #include "data/batch.hpp"
 
 namespace lockstep {
-namespace {
 
-int64_t choose_batch_size(int64_t training_batch, int64_t samples, int world_size) {
+int64_t evaluation_batch_size(int64_t training_batch, int64_t samples, int world_size) {
   // Small training batches are for learning, or for a memory that holds all activations; evaluation
   // keeps few of them.
   constexpr int64_t kLeast = 32;
   const int64_t share = (samples + world_size - 1) / world_size;
   return std::min(std::max(training_batch, kLeast), std::max<int64_t>(share, 1));
 }
+
+namespace {
 
 // Agrees between batches whether a rank is to stop, waiting for nobody: what a rank says before one
 // batch all know before the next.
@@ -51,8 +52,8 @@ Evaluator::Evaluator(Session& session, const Dataset& dataset, PlanCache& plans,
       dataset_(dataset),
       plans_(plans),
       executor_(executor),
-      batch_size_(
-          choose_batch_size(training_batch, dataset.size(), session.communication->world_size())),
+      batch_size_(evaluation_batch_size(training_batch, dataset.size(),
+                                        session.communication->world_size())),
       loader_(dataset, session.data.eval_transforms,
               {.seed = session.recipe.seed,
                .workers = loader_workers(session.recipe, *session.device),

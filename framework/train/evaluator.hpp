@@ -22,6 +22,9 @@ struct Evaluation {
   bool stopped = false;  // before its end: nothing else here is valid
 };
 
+// Samples of a batch, of a training whose largest shard has `training_batch`.
+int64_t evaluation_batch_size(int64_t training_batch, int64_t samples, int world_size);
+
 class Evaluator {
  public:
   // In batches about as large as those of training, `training_batch` samples on this rank; the last

@@ -9,6 +9,17 @@
 
 namespace lockstep {
 
+// Says what the plan needs, what is free, and how much smaller a batch would fit.
+class PlanOutOfMemory : public Error {
+ public:
+  PlanOutOfMemory(const std::string& message, int64_t fitting_batch)
+      : Error(Failure::device, message), fitting_batch_(fitting_batch) {}
+  int64_t fitting_batch() const { return fitting_batch_; }  // 0: none
+
+ private:
+  int64_t fitting_batch_;
+};
+
 class PlanCache {
  public:
   // `request` holds for every plan but for its mode and batch size. Everything referred to must
@@ -17,13 +28,17 @@ class PlanCache {
             const ParameterLayout& layout)
       : request_(std::move(request)), registry_(registry), device_(device), layout_(layout) {}
 
-  // Compiles the plan and attaches it to the executor the first time. The address stays.
+  // Compiles the plan and attaches it to the executor the first time. The address stays. Throws
+  // PlanOutOfMemory where the device has no room for it.
   Plan& get(Executor& executor, Mode mode, int64_t batch_size);
   // For shards without samples: any training plan there is, else the smallest.
   Plan& any_training(Executor& executor);
 
  private:
   PlanRequest request_;
+  PlanOutOfMemory out_of_memory(const Error& cause, const Plan* plan, const PlanRequest& request,
+                                int64_t arena_bytes) const;
+
   const Registry& registry_;
   Device& device_;
   const ParameterLayout& layout_;

@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "data/class_weights.hpp"
 #include "runtime/guard.hpp"
+#include "train/accumulation.hpp"
 #include "train/update_groups.hpp"
 
 namespace lockstep {
@@ -37,18 +38,24 @@ EpochSteps checked_steps(const Session& session) {
   return steps;
 }
 
-Sharding make_sharding(const Session& session) {
+Sharding make_sharding(const Session& session, int64_t shards_per_rank) {
   return {.rank = session.communication->rank(),
           .world_size = session.communication->world_size(),
-          .per_rank = session.recipe.train.gradient_accumulation};
+          .per_rank = shards_per_rank};
 }
 
-int64_t find_largest_shard(const EpochSteps& steps, const Sharding& sharding) {
-  int64_t largest = 0;
-  for (int64_t k = 0; k < sharding.per_rank; ++k) {
-    largest = std::max(largest, sharding.shard(steps.at(0), k).size());
+// The plan of the first step; where it does not fit, the error says which key makes it fit.
+const Plan& first_plan(Setup& setup, const Recipe& recipe) {
+  try {
+    return setup.plans.get(setup.executor, Mode::training, setup.largest_shard);
+  } catch (PlanOutOfMemory& error) {
+    const int64_t fitting = error.fitting_batch();
+    if (fitting == 0) throw error;
+    const int64_t shards = accumulation_for(setup.steps.at(0), setup.sharding.world_size, fitting);
+    fail(Failure::device, recipe.place("train.global_batch_size"), ": ", error.what(),
+         "; take train.gradient_accumulation = ", shards,
+         ", which keeps the global batch, or train.auto_accumulate = true");
   }
-  return largest;
 }
 
 // The whole training in epochs, for the schedule. Where the recipe does not say, max_steps does;
@@ -114,8 +121,6 @@ Setup::Setup(Session& session)
     : recipe_text(resolved_text(session.recipe, session.registry)),
       steps(checked_steps(session)),
       epochs(planned_epochs(session.recipe.train, steps)),
-      sharding(make_sharding(session)),
-      largest_shard(find_largest_shard(steps, sharding)),
       optimizer(session.registry.find_optimizer(session.recipe.optimizer.name)
                     .make(session.recipe.optimizer.options)),
       learning_rate(make_learning_rate(session, steps)),
@@ -123,6 +128,9 @@ Setup::Setup(Session& session)
       feature_cache(session.recipe.data.cache_features
                         ? std::make_unique<FeatureCache>(session, request)
                         : nullptr),
+      sharding(make_sharding(session,
+                             agree_on_accumulation(session, steps, request, optimizer->slots()))),
+      largest_shard(sharding.largest_shard(steps.at(0))),
       state(*session.device,
             parameter_layout(request, Mode::training, session.registry, *session.device),
             optimizer->slots(), sharding.per_rank, true),
@@ -138,7 +146,7 @@ Setup::Setup(Session& session)
   }
   const Recipe& recipe = session.recipe;
   check_patterns(recipe, state.layout);
-  const Plan& first = plans.get(executor, Mode::training, largest_shard);
+  const Plan& first = first_plan(*this, recipe);
   UpdatePlan update =
       plan_update(state.layout, recipe.optimizer, optimizer, recipe.train.clip_grad_norm);
   update.optimizer_plugin = session.registry.find_optimizer(recipe.optimizer.name).plugin;

@@ -25,12 +25,12 @@ struct Setup {
   std::string recipe_text;  // resolved
   EpochSteps steps;
   int64_t epochs;  // that the recipe's limits allow, for people; 0: not known
-  Sharding sharding;
-  int64_t largest_shard;  // samples, on this rank
   std::shared_ptr<const Optimizer> optimizer;
   LearningRate learning_rate;
   PlanRequest request;
   std::unique_ptr<FeatureCache> feature_cache;  // null without data.cache_features
+  Sharding sharding;
+  int64_t largest_shard;  // samples, on this rank
   State state;
   PlanCache plans;
   Executor executor;

@@ -1,6 +1,7 @@
 // How an epoch is cut: into steps over all ranks, and a step into shards.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "data/batch.hpp"
@@ -30,12 +31,18 @@ struct EpochSteps {
 struct Sharding {
   int rank = 0;
   int world_size = 1;
-  int64_t per_rank = 1;  // train.gradient_accumulation
+  int64_t per_rank = 1;  // train.gradient_accumulation, or what train.auto_accumulate made of it
 
   // Shard k of this rank: shards of all ranks together are the step, in order, and differ by at
   // most one sample.
   Slice shard(Slice step, int64_t k) const {
     return part_of(step, rank * per_rank + k, world_size * per_rank);
+  }
+  // Samples of this rank's largest one.
+  int64_t largest_shard(Slice step) const {
+    int64_t largest = 0;
+    for (int64_t k = 0; k < per_rank; ++k) largest = std::max(largest, shard(step, k).size());
+    return largest;
   }
 };
 

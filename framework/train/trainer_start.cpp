@@ -32,8 +32,9 @@ void require_same_training(const Recipe& recipe, const Checkpoint& checkpoint, c
   fail(Failure::usage, "--resume: the recipe differs from that of ", path.string(), " in ",
        list_words(changed, " and "),
        "; only device.*, communicator.*, data.workers, data.path, data.on_bad_sample, "
-       "data.max_bad_samples, evaluation.*, checkpoint.*, train.epochs, train.max_steps and "
-       "train.max_seconds may differ; change it back, or train afresh without --resume");
+       "data.max_bad_samples, evaluation.*, checkpoint.*, train.epochs, train.max_steps, "
+       "train.max_seconds and train.auto_accumulate may differ; change it back, or train afresh "
+       "without --resume");
 }
 
 Progress broadcast_progress(const Progress& progress, CommunicationThread& communication) {
@@ -64,7 +65,7 @@ void Trainer::start() {
       reached_limit(recipe_.train.max_seconds >= 0 && seconds_before_ > recipe_.train.max_seconds);
   nothing_to_do_ = resumed && end_ != End::not_yet && !epoch_is_complete();
 
-  const std::string environment = environment_json(session_);
+  const std::string environment = environment_json(session_, setup_.sharding);
   if (!session_.is_first()) return;
   describe_run(environment);
   recorder_ = Recorder(folder_, options_.quiet, resumed ? progress_.step : -1, progress_.epoch);

@@ -72,9 +72,10 @@ TEST(RecipeDifferencesTest, AWrittenDefaultIsNoDifference) {
 }
 
 TEST(RecipeDifferencesTest, OnlyWhatDoesNotChangeTheResultMayDifferOnResume) {
-  for (const char* key : {"device.name", "device.threads", "communicator.bucket_mib",
-                          "data.workers", "data.path", "evaluation.every_epochs", "checkpoint.keep",
-                          "train.epochs", "train.max_steps", "train.max_seconds"}) {
+  for (const char* key :
+       {"device.name", "device.threads", "communicator.bucket_mib", "data.workers", "data.path",
+        "evaluation.every_epochs", "checkpoint.keep", "train.epochs", "train.max_steps",
+        "train.max_seconds", "train.auto_accumulate"}) {
     EXPECT_TRUE(may_differ_on_resume(key)) << key;
   }
   for (const char* key : {"seed", "model.name", "data.shuffle", "data.pathology", "train.epochs_x",

@@ -18,8 +18,22 @@ Registry& test_registry() {
 Device& test_device(const std::string& name) {
   static std::map<std::string, std::unique_ptr<Device>> devices;
   std::unique_ptr<Device>& device = devices[name];
-  if (device == nullptr) device = test_registry().find_device(name).make({.threads = 2});
+  if (device == nullptr)
+    device = test_registry().find_device(name).make({.threads = 2, .tf32 = false});
   return *device;
+}
+
+std::string missing_device(const std::string& name) {
+  static std::map<std::string, std::string> reasons;
+  const auto known = reasons.find(name);
+  if (known != reasons.end()) return known->second;
+  std::string& reason = reasons[name];
+  try {
+    test_device(name);
+  } catch (const Error& error) {
+    reason = error.what();
+  }
+  return reason;
 }
 
 const OpRegistry& test_ops() { return test_registry().ops(); }

@@ -1,0 +1,197 @@
+#include <cmath>
+#include <map>
+
+#include "ops/attributes.hpp"
+#include "plan/plan.hpp"
+#include "runtime/executor.hpp"
+#include "selftest/checks.hpp"
+#include "selftest/compare.hpp"
+#include "selftest/golden_values.hpp"
+#include "train/session.hpp"
+
+namespace lockstep {
+namespace {
+
+constexpr int64_t kClasses = 10;
+constexpr int64_t kSteps = 2;
+// Relative. Between two orders of summation a few ReLUs see the other sign, and with half precision
+// a few activations round to the other side, which the update shows.
+struct Precision {
+  DType dtype;
+  double loss_tolerance;
+  double update_tolerance;
+  double loss_scale;
+};
+constexpr Precision kPrecisions[] = {
+    {DType::f32, 1e-4, 1e-2, 0}, {DType::bf16, 2e-2, 2e-1, 0}, {DType::f16, 3e-3, 5e-2, 1024}};
+
+// Noise whose brightness depends on the class.
+struct Samples {
+  Samples(int64_t count, const Shape& image)
+      : images(static_cast<size_t>(count * image.numel())),
+        weights(static_cast<size_t>(count), 1.0f) {
+    for (int64_t i = 0; i < count; ++i) {
+      labels.push_back(static_cast<int32_t>(i % kClasses));
+      indices.push_back(i);
+    }
+    for (size_t i = 0; i < images.size(); ++i) {
+      const auto label = static_cast<uint32_t>(labels[i / static_cast<size_t>(image.numel())]);
+      images[i] = static_cast<uint8_t>(golden_hash("selftest", i) % 128 + label * 12);
+    }
+  }
+  Batch batch() {
+    const auto count = static_cast<int64_t>(labels.size());
+    return {.samples = count,
+            .capacity = count,
+            .images = images.data(),
+            .labels = labels.data(),
+            .weights = weights.data(),
+            .indices = indices.data()};
+  }
+
+  std::vector<uint8_t> images;
+  std::vector<int32_t> labels;
+  std::vector<float> weights;
+  std::vector<int64_t> indices;
+};
+
+PlanRequest resnet18(Registry& registry, int64_t batch_size, int64_t side) {
+  PlanRequest request;
+  request.batch_size = batch_size;
+  request.image = {3, side, side};
+  request.mean = {0.5, 0.5, 0.5};
+  request.std = {0.25, 0.25, 0.25};
+  const ModelEntry& entry = registry.find_model("resnet");
+  const Setting::Table options{{"depth", {}, {int64_t{18}, {}}}};
+  request.model = [&entry, options](Scope scope, Value image) {
+    return entry.make(std::move(scope), image, kClasses, options);
+  };
+  return request;
+}
+
+// What a short training gives.
+struct Outcome {
+  std::vector<double> losses;
+  std::vector<float> before;  // all parameters, by name
+  std::vector<float> after;
+};
+
+// In the arena they lie as the device's plan has them.
+std::vector<float> read_parameters(const State& state) {
+  std::map<std::string, const ParameterSlot*> by_name;
+  for (const ParameterSlot& slot : state.layout.parameters) by_name[slot.name] = &slot;
+  std::vector<float> all;
+  for (const auto& [name, slot] : by_name) {
+    const std::vector<float> values = state.read(state.parameters, slot->offset, slot->count);
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
+// A training of this rank alone.
+Outcome train_alone(Registry& registry, Device& device, const PlanRequest& request,
+                    double loss_scale) {
+  CommunicationThread alone([&] { return registry.find_communicator("local").make({}); }, 600);
+  alone.attach(device);
+  State state(device, parameter_layout(request, Mode::training, registry, device), 1, 1, true);
+  state.initialize({.seed = 1});
+  Plan plan = compile(request, registry, device, state.layout);
+  Executor executor(device, state, alone);
+  executor.attach(plan, request.image);
+  const OptimizerEntry& sgd = registry.find_optimizer("sgd");
+  executor.prepare_update({.optimizer_name = sgd.name,
+                           .optimizer_plugin = sgd.plugin,
+                           .groups = {{sgd.make({}), 1}},
+                           .segments = {{0, state.layout.trainable_elements, 0}}});
+  Samples samples(request.batch_size, request.image);
+  Outcome outcome;
+  outcome.before = read_parameters(state);
+  for (int64_t step = 1; step <= kSteps; ++step) {
+    const MetricSums sums = executor.train_step(
+        {.update = {.lr = 0.01f, .step = step},
+         .step = step,
+         .global_samples = request.batch_size,
+         .loss_scale = loss_scale},
+        [&](int64_t) {
+          return Executor::Shard{&plan, samples.batch()};
+        },
+        [](const Batch&) {});
+    outcome.losses.push_back(sums.loss / sums.weight);
+  }
+  outcome.after = read_parameters(state);
+  return outcome;
+}
+
+Tensor losses_of(const Outcome& outcome) {
+  Tensor tensor(DType::f64, {static_cast<int64_t>(outcome.losses.size())});
+  std::copy(outcome.losses.begin(), outcome.losses.end(), tensor.values<double>().begin());
+  return tensor;
+}
+
+// How far every parameter moved.
+Tensor moves_of(const Outcome& outcome) {
+  Tensor tensor(DType::f32, {static_cast<int64_t>(outcome.after.size())});
+  for (size_t i = 0; i < outcome.after.size(); ++i)
+    tensor.values()[i] = outcome.after[i] - outcome.before[i];
+  return tensor;
+}
+
+class TrainingCheck {
+ public:
+  TrainingCheck(const SelftestSubject& subject, SelftestReport& report)
+      : subject_(subject), report_(report) {}
+
+  void run(const Precision& precision) {
+    dtype_ = precision.dtype;
+    if (!subject_.device.supports("conv2d", Attributes::of(Conv2dAttributes{}), dtype_)) return;
+    PlanRequest request =
+        resnet18(subject_.registry, subject_.quick ? 4 : 8, subject_.quick ? 48 : 64);
+    request.precision = dtype_;
+    try {
+      const Outcome expected = train(subject_.reference, request, precision.loss_scale);
+      const Outcome found = train(subject_.device, request, precision.loss_scale);
+      add_row("resnet18, losses of two steps", losses_of(found), losses_of(expected),
+              precision.loss_tolerance);
+      add_row("resnet18, update of two steps", moves_of(found), moves_of(expected),
+              precision.update_tolerance);
+    } catch (const Error& error) {
+      report_.rows.push_back({.name = "resnet18, two steps",
+                              .dtype = std::string(name(dtype_)),
+                              .outcome = CheckRow::Outcome::fail,
+                              .note = "raised an error"});
+      report_.failures.push_back(concat("resnet18, two steps: ", name(dtype_), ": ", error.what()));
+    }
+  }
+
+ private:
+  Outcome train(Device& device, const PlanRequest& request, double loss_scale) const {
+    return train_alone(subject_.registry, device, request, loss_scale);
+  }
+
+  void add_row(const std::string& check, const Tensor& found, const Tensor& expected,
+               double tolerance) {
+    CheckRow row{.name = check, .dtype = std::string(name(dtype_)), .note = {}};
+    const Difference difference = compare(found, expected);
+    row.add(difference.error, tolerance);
+    if (difference.error > tolerance)
+      report_.failures.push_back(concat(check, ": ", row.dtype, ", ", difference.text()));
+    report_.rows.push_back(std::move(row));
+  }
+
+  const SelftestSubject& subject_;
+  SelftestReport& report_;
+  DType dtype_ = DType::f32;
+};
+
+}  // namespace
+
+void check_training(const SelftestSubject& subject, SelftestReport& report) {
+  TrainingCheck check(subject, report);
+  for (const Precision& precision : kPrecisions) check.run(precision);
+  report.rows.push_back({.name = "recorded launches",
+                         .dtype = "f32",
+                         .outcome = CheckRow::Outcome::not_supported,
+                         .note = "this device does not record"});
+}
+
+}  // namespace lockstep
