@@ -160,7 +160,7 @@ int check(const CheckArguments& arguments) {
   Registry registry;
   const Recipe recipe = load_recipe(arguments.recipe, arguments.sets, registry);
   registry.find_schedule(recipe.schedule.name).make(recipe.schedule.options);
-  registry.find_communicator(communicator_name(recipe));
+  registry.find_communicator(communicator_name(recipe, registry));
   const MemoryCheck memory = check_memory(recipe, registry, arguments.ranks);
   const DataCheck data = check_data(recipe, registry);
   const std::string text = resolved_text(recipe, registry);

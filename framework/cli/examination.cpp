@@ -33,7 +33,7 @@ class Examination {
   Json run() {
     if (findings_.empty()) {
       add(check_tasks(session_.place, communication_.world_size(),
-                      communicator_name(session_.recipe)));
+                      communicator_name(session_.recipe, session_.registry)));
     }
     ranks_ = gather_facts(site_facts(session_.recipe, session_.registry, communication_),
                           communication_);

@@ -30,7 +30,7 @@ struct CommunicatorOptions {
 // Where the data of a collective lies. Of a device whose memory the host may use, both are one.
 enum class Memory : uint8_t { host, device };
 
-// A collective under way; destroyed only when done or when the process is about to end.
+// A collective under way; destroyed, by any thread, only when done or when the process is to end.
 class Pending {
  public:
   virtual ~Pending() = default;
@@ -64,7 +64,7 @@ class Communicator {
   // Told once, before the first collective on device memory.
   virtual void attach(Device&) {}
 
-  // Sums `count` elements (f32 or f64) over all ranks, in place. All ranks must start the same
+  // Sums `count` elements (f32, f64, bf16) over all ranks, in place. All must start the same
   // collectives in the same order.
   virtual std::unique_ptr<Pending> start_all_reduce(void* data, int64_t count, DType dtype,
                                                     Memory memory) = 0;

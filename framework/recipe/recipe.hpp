@@ -80,12 +80,14 @@ struct DeviceSection {
   bool deterministic = true;
   bool tf32 = true;
   bool autotune = true;
+  bool capture = true;  // record launches and replay them, where the device can
 };
 
 struct CommunicatorSection {
   std::string name = "auto";
   double bucket_mib = 25;
   double timeout_seconds = 600;
+  std::string compression = "none";  // or "bf16"
 };
 
 struct CheckpointSection {

@@ -145,14 +145,20 @@ static void describe(Options<DeviceSection>& o) {
   o("tf32", &DeviceSection::tf32,
     "cuda: products of float32 in TF32, with 10 bits of mantissa on tensor cores");
   o("autotune", &DeviceSection::autotune, "cuda: measure several algorithms and take the fastest");
+  o("capture", &DeviceSection::capture,
+    "where the device can, record what it runs between sums over ranks and replay it");
 }
 
 static void describe(Options<CommunicatorSection>& o) {
   using S = CommunicatorSection;
-  o("name", &S::name, "how ranks talk; auto: mpi when started by mpirun or srun, else local");
+  o("name", &S::name,
+    "how ranks talk; auto: local, or when started by mpirun or srun mpi, on cuda nccl");
   o("bucket_mib", &S::bucket_mib, "gradients that are reduced together, in MiB", positive());
   o("timeout_seconds", &S::timeout_seconds, "without progress for so long, the run ends",
     positive());
+  o("compression", &S::compression,
+    "of gradients on their way between ranks; bf16: half the bytes, sums rounded to 8 bits",
+    one_of("none", "bf16"));
 }
 
 static void describe(Options<CheckpointSection>& o) {

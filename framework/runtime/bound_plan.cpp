@@ -3,17 +3,20 @@
 namespace lockstep {
 namespace {
 
-void grow(Device& device, DeviceMemory& memory, int64_t bytes) {
-  if (memory.data() != nullptr && memory.bytes() >= bytes) return;
+// Whether the memory was too small and has moved.
+bool grow(Device& device, DeviceMemory& memory, int64_t bytes) {
+  if (memory.data() != nullptr && memory.bytes() >= bytes) return false;
   memory = DeviceMemory();  // first free, then allocate: both need not fit
   memory = DeviceMemory(device, bytes);
+  return true;
 }
 
 }  // namespace
 
-BoundArenas::BoundArenas(Device& device, State& state)
+BoundArenas::BoundArenas(Device& device, State& state, HostWait& wait)
     : device_(device),
       state_(state),
+      wait_(wait),
       batch_free_(device.create_event()),
       uploaded_(device.create_event()) {}
 
@@ -24,16 +27,20 @@ BoundArenas::~BoundArenas() {
 
 void BoundArenas::attach(const Plan& plan, const Shape& image) {
   image_ = image;
-  device_.synchronize(device_.compute_stream());  // launches of other plans may use the arenas
-  grow(device_, activations_, plan.memory.peak_bytes);
-  grow(device_, workspace_, plan.workspace_bytes);
-  grow(device_, batch_, batch_layout(plan.batch_size, image).bytes);
-  grow(device_, bound_[&plan].constants, plan.constant_bytes);
+  wait_.for_launches("making room for a plan");  // those of other plans may use the arenas
+  bool moved = grow(device_, activations_, plan.memory.peak_bytes);
+  moved |= grow(device_, workspace_, plan.workspace_bytes);
+  moved |= grow(device_, batch_, batch_layout(plan.batch_size, image).bytes);
+  BoundPlan& added = bound_[&plan];
+  grow(device_, added.constants, plan.constant_bytes);
+  bind(plan, added);
+  if (!moved) return;
   for (auto& [attached, bound] : bound_) bind(*attached, bound);
 }
 
 void BoundArenas::bind(const Plan& plan, BoundPlan& bound) const {
   bound.launches.clear();
+  bound.segments = cut_into_segments(plan);
   for (const Launch& launch : plan.launches) {
     BoundLaunch& b = bound.launches.emplace_back();
     for (const Address& address : launch.inputs) b.inputs.push_back(resolve(address));
@@ -80,6 +87,6 @@ bool BoundArenas::upload(const Plan& plan, const Batch& batch) {
   return device_.finished(uploaded_);
 }
 
-void BoundArenas::wait_for_upload() { device_.synchronize(uploaded_); }
+void BoundArenas::wait_for_upload() { wait_.for_event(uploaded_, "upload of a batch"); }
 
 }  // namespace lockstep

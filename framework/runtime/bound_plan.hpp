@@ -11,28 +11,30 @@
 #include "data/batch.hpp"
 #include "plan/plan.hpp"
 #include "plan/state.hpp"
+#include "runtime/host_wait.hpp"
+#include "runtime/segments.hpp"
 
 namespace lockstep {
 
-struct BoundLaunch {
-  std::vector<const void*> inputs;
-  std::vector<void*> outputs;
-  void* constants = nullptr;
+// A plan with its addresses.
+struct BoundPlan {
+  std::vector<BoundLaunch> launches;
+  std::vector<Segment> segments;
+  DeviceMemory constants;      // this plan's alone: activations of other plans must not harm it
+  int64_t state_version = -1;  // that the constants were made of
 };
 
 class BoundArenas {
  public:
-  BoundArenas(Device& device, State& state);
+  BoundArenas(Device& device, State& state, HostWait& wait);
   ~BoundArenas();
   BoundArenas(const BoundArenas&) = delete;
   BoundArenas& operator=(const BoundArenas&) = delete;
 
-  // Grows the shared arenas to what the plan needs; all attached plans then get their new
-  // addresses.
+  // Grows the shared arenas to what the plan needs. Where one has moved, all attached plans get
+  // their new addresses, and what was recorded with the old ones is forgotten.
   void attach(const Plan& plan, const Shape& image);
-  const std::vector<BoundLaunch>& bound(const Plan& plan) const {
-    return bound_.at(&plan).launches;
-  }
+  BoundPlan& bound(const Plan& plan) { return bound_.at(&plan); }
   // Makes anew what the plan's launches keep of parameters and buffers, if these have changed.
   void update_constants(const Plan& plan);
   // Enqueues the copies of a batch: behind all that reads the batch before it, and before whatever
@@ -45,16 +47,11 @@ class BoundArenas {
   int64_t bytes() const { return activations_.bytes() + workspace_.bytes() + batch_.bytes(); }
 
  private:
-  struct BoundPlan {
-    std::vector<BoundLaunch> launches;
-    DeviceMemory constants;      // this plan's alone: activations of other plans must not harm it
-    int64_t state_version = -1;  // that the constants were made of
-  };
-
   void bind(const Plan& plan, BoundPlan& bound) const;
 
   Device& device_;
   State& state_;
+  HostWait& wait_;
   Shape image_;
   DeviceMemory activations_;
   DeviceMemory workspace_;

@@ -17,25 +17,13 @@
 
 #include "base/error.hpp"
 #include "runtime/guard.hpp"
+#include "runtime/patience.hpp"
 #include "runtime/roll_call.hpp"
 
 namespace lockstep {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using std::chrono::microseconds;
-
-// How the thread rests while something is in flight. With somebody in wait() it first looks again
-// and again, giving way to other threads in between; then, and beside computation, it sleeps,
-// longer and longer.
-constexpr auto kSpin = microseconds(20);
-constexpr auto kShortestSleep = microseconds(10);
-constexpr auto kLongestSleepWaitedFor = microseconds(100);
-constexpr auto kLongestSleep = microseconds(250);
-
-// The most that one look at the clock adds to the measured silence: time in which this process
-// itself stood still (it was stopped, or the host was asleep) says nothing about the other ranks.
-constexpr double kMostSilencePerLook = 0.1;
 
 // How often a rank looks whether others ask for it, and how long it waits for their answers.
 constexpr auto kRollCallPeriod = std::chrono::milliseconds(100);
@@ -45,11 +33,26 @@ constexpr double kRollCallSeconds = 2;
 constexpr auto kAbortBound = std::chrono::seconds(4);
 constexpr int kNoAbort = -1;
 
+// What its stream has come to when the event is finished. It is not a matter between ranks.
+class DeviceEvent final : public Pending {
+ public:
+  DeviceEvent(Device& device, Event* event) : device_(device), event_(event) {}
+  bool test() override { return device_.finished(event_); }
+
+ private:
+  Device& device_;
+  Event* event_;
+};
+
 }  // namespace
 
 struct CommunicationThread::Ticket::State {
-  std::atomic<bool> done{false};
   std::string label;
+  std::atomic<bool> done{false};
+  std::atomic<Event*> behind{nullptr};  // Pending::enqueued()
+  // The communication thread's own until done. One in stream order stays: others wait for its
+  // event.
+  std::unique_ptr<Pending> pending;
 };
 
 bool CommunicationThread::Ticket::done() const {
@@ -82,24 +85,33 @@ class CommunicationThread::Impl {
     thread_.join();
   }
 
-  std::shared_ptr<State> post(Start start, Event* ready, std::string_view label) {
+  std::shared_ptr<State> post(Start start, Event* ready, std::string_view label,
+                              bool among_ranks = true) {
     auto state = std::make_shared<State>();
     state->label = label;
     {
       const std::lock_guard lock(mutex_);
-      posted_.push_back({std::move(start), ready, state});
+      posted_.push_back({std::move(start), ready, state, among_ranks});
     }
     changed_for_thread_.notify_one();
     return state;
   }
 
+  std::shared_ptr<State> post_event(Event* event, std::string_view label) {
+    const auto watch = [this, event](Communicator&) {
+      LS_ASSERT(device_ != nullptr);
+      return std::make_unique<DeviceEvent>(*device_, event);
+    };
+    return post(watch, nullptr, label, false);
+  }
+
   void wait(const State& state) {
-    if (state.done.load(std::memory_order_acquire)) return;
-    std::unique_lock lock(mutex_);
-    ++waiting_callers_;
-    changed_for_thread_.notify_one();
-    changed_for_callers_.wait(lock, [&] { return state.done.load(std::memory_order_acquire); });
-    --waiting_callers_;
+    wait_until([&] { return state.done.load(std::memory_order_acquire); });
+  }
+  Event* wait_in_order(const State& state) {
+    const auto behind = [&] { return state.behind.load(std::memory_order_acquire); };
+    wait_until([&] { return state.done.load(std::memory_order_acquire) || behind() != nullptr; });
+    return behind();
   }
 
   void attach(Device& device) {
@@ -137,12 +149,23 @@ class CommunicationThread::Impl {
     Start start;
     Event* ready;
     std::shared_ptr<State> state;
+    bool among_ranks;  // else this rank's own: no other can fail it
   };
   struct InFlight {
-    std::unique_ptr<Pending> pending;
     std::shared_ptr<State> state;
+    bool among_ranks;
     int64_t number;  // how many were started up to this one
   };
+
+  template <class Condition>
+  void wait_until(const Condition& holds) {
+    if (holds()) return;
+    std::unique_lock lock(mutex_);
+    ++waiting_callers_;
+    changed_for_thread_.notify_one();
+    changed_for_callers_.wait(lock, holds);
+    --waiting_callers_;
+  }
 
   void run(const Make& make) {
     pthread_setname_np(pthread_self(), "communication");
@@ -153,8 +176,7 @@ class CommunicationThread::Impl {
         const bool started = start_ready();
         const bool finished = test_in_flight();
         if (started || finished) {
-          last_progress_ = last_look_ = Clock::now();
-          silence_seconds_ = 0;
+          patience_.restart();
         } else if (!in_flight_.empty() || !queue_.empty()) {
           watch_deadline();
           rest();
@@ -199,8 +221,7 @@ class CommunicationThread::Impl {
         communicator_->answer_roll_call(started_);
         lock.lock();
       }
-      last_progress_ = last_look_ = Clock::now();
-      silence_seconds_ = 0;
+      patience_.restart();
     }
     if (abort_code_ != kNoAbort) {
       lock.unlock();
@@ -224,11 +245,11 @@ class CommunicationThread::Impl {
         }
       }
       add_context_on_error(*item.state, [&] {
-        if (auto pending = item.start(*communicator_)) {
-          in_flight_.push_back({std::move(pending), item.state, ++started_});
-        } else {
-          finish(*item.state);
-        }
+        item.state->pending = item.start(*communicator_);
+        if (item.state->pending == nullptr) return finish(*item.state);
+        if (item.among_ranks) ++started_;
+        in_flight_.push_back({item.state, item.among_ranks, started_});
+        if (Event* behind = item.state->pending->enqueued()) announce(item.state->behind, behind);
       });
       queue_.pop_front();
       started = true;
@@ -239,7 +260,7 @@ class CommunicationThread::Impl {
   bool test_in_flight() {
     const auto is_done = [this](InFlight& item) {
       bool done = false;
-      add_context_on_error(*item.state, [&] { done = item.pending->test(); });
+      add_context_on_error(*item.state, [&] { done = item.state->pending->test(); });
       if (done) finish(*item.state);
       return done;
     };
@@ -257,43 +278,45 @@ class CommunicationThread::Impl {
   }
 
   void finish(State& state) {
+    if (state.behind.load(std::memory_order_relaxed) == nullptr) state.pending.reset();
+    announce(state.done, true);
+  }
+
+  // To all that wait for it.
+  template <class T>
+  void announce(std::atomic<T>& variable, T value) {
     {
       const std::lock_guard lock(mutex_);
-      state.done.store(true, std::memory_order_release);
+      variable.store(value, std::memory_order_release);
     }
     changed_for_callers_.notify_all();
   }
 
   void watch_deadline() {
-    const auto now = Clock::now();
-    const double elapsed = std::chrono::duration<double>(now - last_look_).count();
-    last_look_ = now;
-    if (now - last_answer_ > kRollCallPeriod) {
+    if (const auto now = Clock::now(); now - last_answer_ > kRollCallPeriod) {
       communicator_->answer_roll_call(started_);
       last_answer_ = now;
     }
-    if (in_flight_.empty()) return;  // what is waited for is this rank's own device
-    silence_seconds_ += std::min(elapsed, kMostSilencePerLook);
-    if (silence_seconds_ <= timeout_seconds_) return;
-    const InFlight& oldest = in_flight_.front();
+    const auto oldest = std::find_if(in_flight_.begin(), in_flight_.end(),
+                                     [](const InFlight& item) { return item.among_ranks; });
+    // Where there is none, what is waited for is this rank's own device.
+    patience_.look(oldest != in_flight_.end());
+    if (patience_.silence_seconds() <= timeout_seconds_) return;
     const std::vector<Presence> ranks = communicator_->call_roll(started_, kRollCallSeconds);
-    fail(Failure::device, "'", oldest.state->label, "' has waited for other ranks for ",
+    fail(Failure::device, "'", oldest->state->label, "' has waited for other ranks for ",
          static_cast<int64_t>(timeout_seconds_),
-         " s without progress: ", who_is_absent(ranks, rank, oldest.number),
+         " s without progress: ", who_is_absent(ranks, rank, oldest->number),
          "; start again with --resume, or raise communicator.timeout_seconds");
   }
 
   void rest() {
     std::unique_lock lock(mutex_);
-    const bool waited_for = waiting_callers_ > 0;
-    const auto idle = Clock::now() - last_progress_;
-    if (waited_for && idle < kSpin) {
+    const auto sleep = patience_.sleep(waiting_callers_ > 0);
+    if (sleep == Clock::duration::zero()) {
       lock.unlock();
       std::this_thread::yield();
       return;
     }
-    const auto longest = waited_for ? kLongestSleepWaitedFor : kLongestSleep;
-    const auto sleep = std::clamp<Clock::duration>(idle / 4, kShortestSleep, longest);
     changed_for_thread_.wait_for(lock, sleep);
   }
 
@@ -326,10 +349,8 @@ class CommunicationThread::Impl {
   std::deque<Item> queue_;           // posted, not started
   std::vector<InFlight> in_flight_;  // started, not done
   int64_t started_ = 0;              // so many were
-  Clock::time_point last_progress_ = Clock::now();
-  Clock::time_point last_look_ = Clock::now();
+  Patience patience_;
   Clock::time_point last_answer_ = Clock::now();
-  double silence_seconds_ = 0;
 };
 
 CommunicationThread::CommunicationThread(Make make, double timeout_seconds)
@@ -390,38 +411,15 @@ void CommunicationThread::wait(const Ticket& ticket) {
   if (ticket.state_ != nullptr) impl_->wait(*ticket.state_);
 }
 
-void CommunicationThread::sum(std::span<double> values, std::string_view label) {
-  wait(post_all_reduce(values.data(), static_cast<int64_t>(values.size()), DType::f64, Memory::host,
-                       nullptr, label));
+CommunicationThread::Ticket CommunicationThread::post_event(Event* event, std::string_view label) {
+  Ticket ticket;
+  ticket.state_ = impl_->post_event(event, label);
+  return ticket;
 }
 
-void CommunicationThread::broadcast(std::string& text, int root, std::string_view label) {
-  uint64_t size = text.size();
-  wait(post_broadcast(&size, sizeof size, root, Memory::host, label));
-  text.resize(size);
-  wait(post_broadcast(text.data(), static_cast<int64_t>(size), root, Memory::host, label));
+Event* CommunicationThread::wait_in_order(const Ticket& ticket) {
+  return ticket.state_ == nullptr ? nullptr : impl_->wait_in_order(*ticket.state_);
 }
-
-std::vector<std::string> CommunicationThread::gather(std::string_view text,
-                                                     std::string_view label) {
-  const auto ranks = static_cast<size_t>(world_size());
-  const uint64_t size = text.size();
-  std::vector<uint64_t> sizes(ranks);
-  wait(post_all_gather(&size, sizes.data(), sizeof size, label));
-
-  // Everybody sends as much as the longest: texts are short, and of nearly equal length.
-  const uint64_t longest = *std::max_element(sizes.begin(), sizes.end());
-  std::string mine(text);
-  mine.resize(longest);
-  std::string all(longest * ranks, '\0');
-  wait(post_all_gather(mine.data(), all.data(), static_cast<int64_t>(longest), label));
-
-  std::vector<std::string> texts;
-  for (size_t r = 0; r < ranks; ++r) texts.push_back(all.substr(r * longest, sizes[r]));
-  return texts;
-}
-
-void CommunicationThread::barrier(std::string_view label) { gather({}, label); }
 
 void CommunicationThread::abort(int exit_code) noexcept { impl_->abort(exit_code); }
 

@@ -33,7 +33,7 @@ class CommunicationThread {
   bool stream_ordered() const;
   void attach(Device& device);
 
-  // What was posted; done when its result may be read. Copyable, cheap.
+  // What was posted; done when its result may be read by the host. Copyable, cheap.
   class Ticket {
    public:
     Ticket() = default;
@@ -51,9 +51,16 @@ class CommunicationThread {
                          std::string_view label);
   Ticket post_broadcast(void* data, int64_t bytes, int root, Memory memory, std::string_view label);
   Ticket post_all_gather(const void* mine, void* all, int64_t bytes, std::string_view label);
+  // Watches for the device's event, without a deadline of its own: done when its stream has come
+  // there.
+  Ticket post_event(Event* event, std::string_view label);
   // Waits until it is done. A failure of the collective, a peer's silence past the deadline
   // included, does not return: it prints one line and ends all ranks (Failure::device).
   void wait(const Ticket& ticket);
+  // Waits until the device can be told to wait for it: a collective in stream order, until it is
+  // enqueued, and gives the event behind it, there while the ticket is. Others until they are done,
+  // and null.
+  Event* wait_in_order(const Ticket& ticket);
 
   // --- conveniences on host memory that post and wait
   void sum(std::span<double> values, std::string_view label);

@@ -14,12 +14,15 @@ MetricSums& MetricSums::operator+=(const MetricSums& other) {
   return *this;
 }
 
-Executor::Executor(Device& device, State& state, CommunicationThread& communication)
+Executor::Executor(Device& device, State& state, CommunicationThread& communication,
+                   ExecutorOptions options)
     : device_(device),
       state_(state),
-      arenas_(device, state),
-      reductions_(device, state, communication),
-      timer_(device) {}
+      wait_(device, communication),
+      arenas_(device, state, wait_),
+      reductions_(device, state, communication, options.travel_type),
+      timer_(wait_),
+      segments_(device, timer_, options.record) {}
 
 MetricSums Executor::train_step(const StepContext& context,
                                 const std::function<Shard(int64_t)>& next,
@@ -79,33 +82,21 @@ std::vector<float> Executor::output(const Plan& plan, Role role) const {
 // The run loop. A rank that has no samples in a shard still takes part in its collectives, with
 // zeros.
 void Executor::run(const Plan& plan, bool has_samples, bool last_shard) {
-  const std::vector<BoundLaunch>& launches = arenas_.bound(plan);
+  BoundPlan& bound = arenas_.bound(plan);
   const auto fill_zero = [&](void* data, int64_t bytes) {
     device_.fill_zero(data, bytes, device_.compute_stream());
   };
   if (!has_samples && last_shard) fill_zero(state_.gradients.data(), state_.gradients.bytes());
-  for (size_t i = 0; i < launches.size(); ++i) {
-    const Launch& launch = plan.launches[i];
-    if (launch.kernel == nullptr) {
-      const Node& node = plan.node(launch);
-      if (!has_samples) fill_zero(launches[i].outputs[0], node.outputs[0].bytes());
-      reductions_.all_reduce(node, launches[i].outputs[0]);
+  for (Segment& segment : bound.segments) {
+    if (segment.is_all_reduce) {
+      const Node& node = plan.node(plan.launches[segment.begin]);
+      void* const data = bound.launches[segment.begin].outputs[0];
+      if (!has_samples) fill_zero(data, node.outputs[0].bytes());
+      reductions_.all_reduce(node, data);
     } else if (has_samples) {
-      launch_kernel(plan, launch, launches[i]);
+      segments_.launch(plan, bound.launches, arenas_.workspace(), segment);
     }
-    if (last_shard) reductions_.after_launch(i);
-  }
-}
-
-void Executor::launch_kernel(const Plan& plan, const Launch& launch, const BoundLaunch& bound) {
-  const Node& node = plan.node(launch);
-  try {
-    timer_.launch(node.label, [&] {
-      launch.kernel->launch({bound.inputs, bound.outputs, arenas_.workspace(),
-                             device_.compute_stream(), bound.constants});
-    });
-  } catch (Error& error) {
-    throw error.add_context(concat(node.label, " (", node.op, ")"));
+    if (last_shard) reductions_.after_launch(segment.end - 1);
   }
 }
 
@@ -136,7 +127,7 @@ void Executor::enqueue_metrics(const Plan& plan) {
 }
 
 MetricSums Executor::read_metrics() {
-  device_.synchronize(device_.compute_stream());
+  wait_.for_launches("metrics");
   MetricSums sums;
   const auto* values = reinterpret_cast<const double*>(metrics_.data());
   for (int64_t k = 0; k < metrics_count_; ++k, values += kMetrics) {

@@ -14,8 +14,10 @@
 #include "plan/state.hpp"
 #include "runtime/bound_plan.hpp"
 #include "runtime/communication_thread.hpp"
+#include "runtime/host_wait.hpp"
 #include "runtime/launch_timer.hpp"
 #include "runtime/reductions.hpp"
+#include "runtime/segments.hpp"
 #include "runtime/update.hpp"
 
 namespace lockstep {
@@ -30,15 +32,21 @@ struct MetricSums {
   MetricSums& operator+=(const MetricSums& other);
 };
 
+struct ExecutorOptions {
+  bool record = true;              // what a plan launches between collectives, where the device can
+  DType travel_type = DType::f32;  // of gradients between ranks: f32 or bf16
+};
+
 class Executor {
  public:
-  Executor(Device& device, State& state, CommunicationThread& communication);
+  Executor(Device& device, State& state, CommunicationThread& communication,
+           ExecutorOptions options = {});
 
   // Makes room for the plan's activations, workspace and batch and resolves its addresses. The plan
   // must outlive the executor; plans share these arenas.
   void attach(Plan& plan, const Shape& image) { arenas_.attach(plan, image); }
   int64_t arena_bytes() const { return arenas_.bytes(); }  // of activations, workspace and batch
-  void prepare_update(const UpdatePlan& update) { update_.emplace(device_, state_, update); }
+  void prepare_update(const UpdatePlan& update) { update_.emplace(device_, state_, wait_, update); }
 
   // One training step over this rank's shards: for each, forward and backward; gradients are summed
   // over shards and ranks, buckets overlapping with the last backward; then the update. `next`
@@ -76,7 +84,6 @@ class Executor {
 
  private:
   void run(const Plan& plan, bool has_samples, bool last_shard);
-  void launch_kernel(const Plan& plan, const Launch& launch, const BoundLaunch& bound);
   void write_step_block(const StepContext& context, int64_t samples);
   void begin_metrics(int64_t shards);
   void enqueue_metrics(const Plan& plan);
@@ -84,11 +91,13 @@ class Executor {
 
   Device& device_;
   State& state_;
+  HostWait wait_;
   BoundArenas arenas_;
   Reductions reductions_;
   std::optional<Update> update_;
   bool skipped_update_ = false;
   LaunchTimer timer_;
+  SegmentLauncher segments_;
   HostMemory metrics_;  // f64(5) of every shard of a step, in order
   int64_t metrics_count_ = 0;
 };

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "device/device.hpp"
+#include "runtime/host_wait.hpp"
 
 namespace lockstep {
 
@@ -21,9 +21,10 @@ struct LaunchTimes {
 
 class LaunchTimer {
  public:
-  explicit LaunchTimer(Device& device) : device_(device) {}
+  explicit LaunchTimer(HostWait& wait) : wait_(wait) {}
 
   void turn(bool on) { on_ = on; }
+  bool is_on() const { return on_; }
   const LaunchTimes& times() const { return times_; }
 
   // Calls work(), which enqueues a launch.
@@ -32,7 +33,7 @@ class LaunchTimer {
     if (!on_) return work();
     const double seconds = seconds_of([&] {
       work();
-      device_.synchronize(device_.compute_stream());
+      wait_.for_launches(label);
     });
     auto& [total, count] = times_.by_label[label];
     total += seconds, ++count;
@@ -55,7 +56,7 @@ class LaunchTimer {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   }
 
-  Device& device_;
+  HostWait& wait_;
   bool on_ = false;
   LaunchTimes times_;
 };

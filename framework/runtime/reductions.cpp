@@ -1,9 +1,16 @@
 #include "runtime/reductions.hpp"
 
+#include <algorithm>
+
 namespace lockstep {
 
-Reductions::Reductions(Device& device, State& state, CommunicationThread& communication)
-    : device_(device), state_(state), communication_(communication) {
+Reductions::Reductions(Device& device, State& state, CommunicationThread& communication,
+                       DType travel_type)
+    : device_(device),
+      state_(state),
+      communication_(communication),
+      compression_(device, communication.world_size() > 1 ? travel_type : DType::f32,
+                   state.gradients.bytes() > 0 ? state.layout.trainable_elements : 0) {
   for (DeviceMemory& sum : state.shard_sums) levels_.push_back({sum.data()});
 }
 
@@ -23,6 +30,11 @@ void Reductions::begin_last_shard(const Plan& plan, int64_t step) {
   plan_ = &plan;
   step_ = step;
   next_bucket_ = 0;
+  if (!compression_.is_on()) return;
+  for (const Bucket& bucket : plan.buckets) {
+    const int64_t count = compressed(bucket);
+    if (count > 0) compression_.prepare(plan.graph.ops(), count);
+  }
 }
 
 void Reductions::after_launch(size_t launch) {
@@ -34,16 +46,27 @@ void Reductions::after_launch(size_t launch) {
 }
 
 void Reductions::finish() {
-  for (const auto& ticket : tickets_) communication_.wait(ticket);
+  Event* behind_last = nullptr;  // the communication stream runs them one after the other
+  for (const auto& ticket : tickets_) behind_last = communication_.wait_in_order(ticket);
+  if (behind_last != nullptr) device_.wait(device_.compute_stream(), behind_last);
+  if (compression_.is_on()) {
+    for (const Bucket& bucket : plan_->buckets) {
+      const int64_t count = compressed(bucket);
+      if (count > 0) compression_.widen(state_.gradients.floats(), bucket.offset, count);
+    }
+  }
   tickets_.clear();
   events_.clear();
   for (Level& level : levels_) level.occupied = false;
 }
 
 void Reductions::all_reduce(const Node& node, void* data) {
+  if (communication_.world_size() == 1) return;
   const TensorType& type = node.outputs[0];
-  communication_.wait(communication_.post_all_reduce(data, type.shape.numel(), type.dtype,
-                                                     Memory::device, ready(), node.label));
+  const auto ticket = communication_.post_all_reduce(data, type.shape.numel(), type.dtype,
+                                                     Memory::device, ready(), node.label);
+  Event* const behind = communication_.wait_in_order(ticket);
+  if (behind != nullptr) device_.wait(device_.compute_stream(), behind);
 }
 
 // Earlier shards' sums are added and, with several ranks, the slice goes out.
@@ -55,11 +78,29 @@ void Reductions::reduce_next_bucket() {
     accumulate(bucket.count, 1, slice, reinterpret_cast<const float*>(level.sum) + bucket.offset);
   }
   if (communication_.world_size() > 1) {
-    tickets_.push_back(
-        communication_.post_all_reduce(slice, bucket.count, DType::f32, Memory::device, ready(),
-                                       concat("bucket ", next_bucket_, " of step ", step_)));
+    const int64_t count = compressed(bucket);
+    void* const compressed =
+        count == 0 ? nullptr
+                   : compression_.compress(state_.gradients.floats(), bucket.offset, count);
+    Event* const all_there = ready();  // the second of two comes behind the first
+    if (count > 0) post(compressed, count, compression_.type(), all_there);
+    if (count < bucket.count) {
+      post(slice + count, bucket.count - count, DType::f32, count > 0 ? nullptr : all_there);
+    }
   }
   ++next_bucket_;
+}
+
+void Reductions::post(void* data, int64_t count, DType type, Event* after) {
+  tickets_.push_back(
+      communication_.post_all_reduce(data, count, type, Memory::device, after,
+                                     concat("bucket ", next_bucket_, " of step ", step_)));
+}
+
+// How many of its elements are compressed: gradients; what follows them are statistics.
+int64_t Reductions::compressed(const Bucket& bucket) const {
+  const int64_t gradients = state_.layout.trainable_elements - bucket.offset;
+  return compression_.is_on() ? std::clamp<int64_t>(gradients, 0, bucket.count) : 0;
 }
 
 // sum = keep * sum + added

@@ -14,12 +14,14 @@
 #include "plan/plan.hpp"
 #include "plan/state.hpp"
 #include "runtime/communication_thread.hpp"
+#include "runtime/compression.hpp"
 
 namespace lockstep {
 
 class Reductions {
  public:
-  Reductions(Device& device, State& state, CommunicationThread& communication);
+  // Gradients travel between ranks as `travel_type`, f32 or bf16; statistics as f32 always.
+  Reductions(Device& device, State& state, CommunicationThread& communication, DType travel_type);
 
   // Moves the gradients of a shard that is not the step's last into the tree.
   void push_shard();
@@ -28,10 +30,10 @@ class Reductions {
   // enqueued, so that sums over ranks overlap with the rest of backward.
   void begin_last_shard(const Plan& plan, int64_t step);
   void after_launch(size_t launch);
-  // Waits until every bucket is summed over the ranks; empties the tree.
+  // What is launched next comes after the sums of every bucket over the ranks; empties the tree.
   void finish();
 
-  // Sums a node's output over all ranks, in place, and waits: what follows needs it.
+  // Sums a node's output over all ranks, in place, before whatever is launched next.
   void all_reduce(const Node& node, void* data);
 
  private:
@@ -45,12 +47,15 @@ class Reductions {
   };
 
   void reduce_next_bucket();
+  void post(void* data, int64_t count, DType type, Event* after);
+  int64_t compressed(const Bucket& bucket) const;
   void accumulate(int64_t count, double keep, void* sum, const void* added);
   Event* ready();
 
   Device& device_;
   State& state_;
   CommunicationThread& communication_;
+  Compression compression_;
   std::vector<Level> levels_;
   // Prepared when first wanted, by number of elements and factor of what there is.
   std::map<std::pair<int64_t, double>, std::unique_ptr<Kernel>> accumulate_;

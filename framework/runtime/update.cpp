@@ -7,12 +7,13 @@
 
 namespace lockstep {
 
-Update::Update(Device& device, State& state, const UpdatePlan& plan)
-    : device_(device), state_(state), clip_grad_norm_(plan.clip_grad_norm) {
+Update::Update(Device& device, State& state, HostWait& wait, const UpdatePlan& plan)
+    : device_(device), state_(state), wait_(wait), clip_grad_norm_(plan.clip_grad_norm) {
   optimizer_ = device.prepare_update(
       {plan.optimizer_name, plan.groups, plan.segments, plan.optimizer_plugin});
   squared_norm_ = device.prepare_squared_norm(state.layout.trainable_elements);
   squared_norm_result_ = DeviceMemory(device, sizeof(double));
+  squared_norm_on_host_ = HostMemory(device, sizeof(double));
   prepare_statistics();
   int64_t workspace = std::max(optimizer_->workspace_bytes(), squared_norm_->workspace_bytes());
   for (const auto& [offset, kernel] : statistics_) {
@@ -67,11 +68,10 @@ void Update::update_parameters(const StepInfo& step) {
 
 double Update::gradient_norm() {
   launch(*squared_norm_, {state_.gradients.data()}, {squared_norm_result_.data()});
-  double squared = 0;
-  device_.copy_to_host(&squared, squared_norm_result_.data(), sizeof squared,
+  device_.copy_to_host(squared_norm_on_host_.data(), squared_norm_result_.data(), sizeof(double),
                        device_.compute_stream());
-  device_.synchronize(device_.compute_stream());
-  return std::sqrt(squared);
+  wait_.for_launches("gradient norm");
+  return std::sqrt(*reinterpret_cast<const double*>(squared_norm_on_host_.data()));
 }
 
 void Update::launch(Kernel& kernel, std::vector<const void*> inputs, std::vector<void*> outputs) {

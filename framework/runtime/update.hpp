@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "plan/state.hpp"
+#include "runtime/host_wait.hpp"
 
 namespace lockstep {
 
@@ -21,7 +22,7 @@ struct UpdatePlan {
 
 class Update {
  public:
-  Update(Device& device, State& state, const UpdatePlan& plan);
+  Update(Device& device, State& state, HostWait& wait, const UpdatePlan& plan);
   // With a loss scale other than 0, gradients are of the loss times it; they are divided by it, or
   // the parameters stay as they are where a gradient is not finite. Returns whether they changed.
   // Running statistics, which no scale touches, are updated either way.
@@ -41,11 +42,13 @@ class Update {
 
   Device& device_;
   State& state_;
+  HostWait& wait_;
   double clip_grad_norm_;
   std::unique_ptr<Kernel> optimizer_;
   std::unique_ptr<Kernel> squared_norm_;
   std::vector<StatisticRange> statistics_;
   DeviceMemory squared_norm_result_;
+  HostMemory squared_norm_on_host_;
   DeviceMemory workspace_;
 };
 

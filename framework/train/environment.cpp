@@ -29,7 +29,7 @@ std::string environment_json(Session& session, const Sharding& sharding) {
   for (const Version& library : library_versions()) versions[library.name] = library.version;
   const Json environment{{"lockstep", lockstep_version()},
                          {"libraries", std::move(versions)},
-                         {"communicator", communicator_name(session.recipe)},
+                         {"communicator", communicator_name(session.recipe, session.registry)},
                          {"world_size", session.communication->world_size()},
                          {"gradient_accumulation", sharding.per_rank},
                          {"ranks", std::move(ranks)}};

@@ -110,7 +110,8 @@ FeatureCache::FeatureCache(Session& session, PlanRequest& request)
 void FeatureCache::fill(State& state) {
   const auto began = std::chrono::steady_clock::now();
   PlanCache plans(pictures_, session_.registry, *session_.device, state.layout);
-  Executor executor(*session_.device, state, *session_.communication);
+  Executor executor(*session_.device, state, *session_.communication,
+                    executor_options(session_.recipe));
   Plan& plan = plans.get(executor, Mode::evaluation, kBatch);
   int64_t samples = 0, bytes = 0;
   for (FeatureSet* set : sets_) {

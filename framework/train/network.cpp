@@ -40,7 +40,7 @@ Network::Network(Session& session, const PlanRequest& request, const Weights& we
             parameter_layout(request, Mode::evaluation, session.registry, *session.device), 0, 1,
             false),
       plans(request, session.registry, *session.device, state.layout),
-      executor(*session.device, state, *session.communication) {
+      executor(*session.device, state, *session.communication, executor_options(session.recipe)) {
   if (session.is_first()) {
     load_weights(state, weights, network_parts(request, session.registry.ops()), {},
                  session.registry);

@@ -84,9 +84,10 @@ void require_precision(const Recipe& recipe, const Device& device) {
 
 }  // namespace
 
-std::string communicator_name(const Recipe& recipe) {
+std::string communicator_name(const Recipe& recipe, Registry& registry) {
   if (recipe.communicator.name != "auto") return recipe.communicator.name;
-  return process_place().among_ranks ? "mpi" : "local";
+  if (!process_place().among_ranks) return "local";
+  return device_name(recipe, registry) == "cuda" ? "nccl" : "mpi";
 }
 
 std::string device_name(const Recipe& recipe, Registry& registry) {
@@ -99,11 +100,28 @@ std::string device_name(const Recipe& recipe, Registry& registry) {
 
 std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, Registry& registry) {
   raise_open_files();  // MPI has a connection to each rank
-  const CommunicatorEntry& entry = registry.find_communicator(communicator_name(recipe));
+  const CommunicatorEntry& entry = registry.find_communicator(communicator_name(recipe, registry));
   const double timeout_seconds = recipe.communicator.timeout_seconds;
+  // Called by the communication thread while this one waits for it.
+  const auto make_host = [&registry, timeout_seconds] {
+    return registry.find_communicator(process_place().among_ranks ? "mpi" : "local")
+        .make({.timeout_seconds = timeout_seconds});
+  };
   return std::make_unique<CommunicationThread>(
-      [&entry, timeout_seconds] { return entry.make({.timeout_seconds = timeout_seconds}); },
+      [&] { return entry.make({.timeout_seconds = timeout_seconds, .make_host = make_host}); },
       timeout_seconds);
+}
+
+void require_common_memory(const Recipe& recipe, Registry& registry, const Device& device,
+                           const CommunicationThread& communication) {
+  const bool on_device = communication.stream_ordered();
+  if (on_device != device.host_accessible()) return;
+  if (communication.world_size() == 1 && !on_device) return;  // nothing is summed
+  const std::string name = communicator_name(recipe, registry);
+  fail(Failure::usage, recipe.place("communicator.name"), ": the communicator ", name, " sums ",
+       on_device ? "on GPUs" : "in memory of the host", ", where the device ", device.name(),
+       " has nothing; expected one that goes with the device; set communicator.name = \"",
+       on_device ? "mpi" : "nccl", '"');
 }
 
 std::unique_ptr<Device> make_device(const Recipe& recipe, Registry& registry, int local_rank,
@@ -165,6 +183,11 @@ ParameterLayout parameter_layout(const PlanRequest& request, Mode mode, const Re
   return layout_parameters(transform_graph(of_mode, registry.ops(), supports));
 }
 
+ExecutorOptions executor_options(const Recipe& recipe) {
+  return {.record = recipe.device.capture,
+          .travel_type = recipe.communicator.compression == "bf16" ? DType::bf16 : DType::f32};
+}
+
 int loader_workers(const Recipe& recipe, const Device& device) {
   if (recipe.data.workers >= 0) return recipe.data.workers;
   // Beside a GPU the rank's cores have nothing else to do but to feed it.
@@ -187,7 +210,8 @@ void Session::open(DataUse use) {
   const bool with_others = use != DataUse::describe;  // otherwise a process of its own
   int threads = 0;
   if (with_others) {
-    act_on(check_tasks(place, communication->world_size(), communicator_name(recipe)), rank);
+    act_on(check_tasks(place, communication->world_size(), communicator_name(recipe, registry)),
+           rank);
     const std::vector<Facts> ranks =
         gather_facts(site_facts(recipe, registry, *communication), *communication);
     act_on(compare_ranks(ranks), rank);
@@ -196,6 +220,7 @@ void Session::open(DataUse use) {
   }
   device = make_device(recipe, registry, communication->local_rank(), communication->local_size(),
                        threads);
+  require_common_memory(recipe, registry, *device, *communication);
   communication->attach(*device);
   data = open_data(recipe, registry, use);
   if (with_others) {

@@ -13,12 +13,14 @@
 #include "plugin/registry.hpp"
 #include "recipe/recipe.hpp"
 #include "runtime/communication_thread.hpp"
+#include "runtime/executor.hpp"
 #include "train/process_place.hpp"
 
 namespace lockstep {
 
-// "auto" made definite: "mpi" when started by mpirun or srun, else "local".
-std::string communicator_name(const Recipe& recipe);
+// "auto" made definite: "local" unless started by mpirun or srun, then "nccl" with the device cuda,
+// else "mpi".
+std::string communicator_name(const Recipe& recipe, Registry& registry);
 // "auto" made definite: "cuda" where there is a GPU, else "cpu"; why not cuda is a debug line.
 std::string device_name(const Recipe& recipe, Registry& registry);
 
@@ -30,11 +32,18 @@ std::unique_ptr<CommunicationThread> start_communication(const Recipe& recipe, R
 std::unique_ptr<Device> make_device(const Recipe& recipe, Registry& registry, int local_rank,
                                     int local_size, int threads = 0);
 
+// Throws Error{usage} where the communicator cannot reach what is in the device's memory.
+void require_common_memory(const Recipe& recipe, Registry& registry, const Device& device,
+                           const CommunicationThread& communication);
+
 // Everything about plans but mode and batch size.
 PlanRequest plan_request(const Recipe& recipe, const OpenedData& data, Registry& registry);
 // How parameters lie in the arenas of this mode.
 ParameterLayout parameter_layout(const PlanRequest& request, Mode mode, const Registry& registry,
                                  const Device& device);
+
+// How plans are run, as the recipe asks.
+ExecutorOptions executor_options(const Recipe& recipe);
 
 // Loader workers of this rank: data.workers, or a share of the rank's cores.
 int loader_workers(const Recipe& recipe, const Device& device);
@@ -51,9 +60,9 @@ class Session {
 
   Recipe recipe;
   Registry& registry;
-  const ProcessPlace place;  // as it was before MPI began, which sets variables itself
+  const ProcessPlace place;        // as it was before MPI began, which sets variables itself
+  std::unique_ptr<Device> device;  // outlives collectives on its memory
   std::unique_ptr<CommunicationThread> communication;
-  std::unique_ptr<Device> device;
   OpenedData data;
   std::shared_ptr<BadSamples> bad_samples;  // of this rank; null where one is an error
 };

@@ -135,7 +135,7 @@ Setup::Setup(Session& session)
             parameter_layout(request, Mode::training, session.registry, *session.device),
             optimizer->slots(), sharding.per_rank, true),
       plans(request, session.registry, *session.device, state.layout),
-      executor(*session.device, state, *session.communication),
+      executor(*session.device, state, *session.communication, executor_options(session.recipe)),
       loader(*session.data.train, session.data.train_transforms,
              loader_options(session, largest_shard), *session.device),
       evaluator(session, session.data.validation ? *session.data.validation : *session.data.test,

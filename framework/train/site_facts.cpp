@@ -39,7 +39,7 @@ void add_files(Facts& facts, const Recipe& recipe, Registry& registry) {
   facts["file lockstep"] = file_digest("/proc/self/exe");
 
   std::vector<std::string> plugins = {
-      registry.find_communicator(communicator_name(recipe)).plugin,
+      registry.find_communicator(communicator_name(recipe, registry)).plugin,
       registry.find_device(device_name(recipe, registry)).plugin,
   };
   if (!recipe.model.name.empty()) {
@@ -99,8 +99,8 @@ Facts site_facts(const Recipe& recipe, Registry& registry, CommunicationThread& 
       {"machine", machine_id()},
       {"version of lockstep", lockstep_version()},
       {"ABI id", LOCKSTEP_ABI_ID},
-      {"libraries", concat(registry.find_communicator(communicator_name(recipe)).help, "; ",
-                           registry.find_device(device_name(recipe, registry)).help)},
+      {"libraries", concat(registry.find_communicator(communicator_name(recipe, registry)).help,
+                           "; ", registry.find_device(device_name(recipe, registry)).help)},
       {"kind of device", device_name(recipe, registry)},
       {"instruction set", instruction_set()},
       {"cores", ranges_text(cores)},

@@ -112,6 +112,7 @@ void restore_snapshot(State& state, const Checkpoint& checkpoint,
 
 void broadcast_state(State& state, CommunicationThread& communication) {
   if (communication.world_size() == 1) return;
+  state.device.synchronize(state.device.compute_stream());  // zeros, values of before
   const auto broadcast = [&](DeviceMemory& arena, std::string_view label) {
     if (arena.bytes() == 0) return;
     communication.wait(

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <thread>
 
+#include "base/half.hpp"
 #include "runtime/guard.hpp"
 #include "support/mpi_run.hpp"
 
@@ -53,6 +54,29 @@ TEST(MpiCollectivesTest, SumExactlyFromNoElementToManyPieces) {
     expect_exact_sum<float>(*communication, count);
     expect_exact_sum<double>(*communication, count);
   }
+}
+
+TEST(MpiCollectivesTest, SumsOfBf16AreRoundedToEven) {
+  if (const auto run = on_ranks(2)) {
+    EXPECT_EQ(run->exit_code, 0) << run->output;
+    return;
+  }
+  const auto communication = communicate("mpi");
+  // 8 bits: 257 lies between 256 and 258, 259 between 258 and 260.
+  constexpr float kSums[] = {256, 260, 3};
+  constexpr int64_t kCount = 1'000'000;  // some pieces
+  std::vector<Bf16> values(kCount);
+  for (size_t i = 0; i < kCount; ++i) {
+    const float mine[] = {communication->rank() == 0 ? 256.0f : 1.0f,
+                          communication->rank() == 0 ? 256.0f : 3.0f,
+                          static_cast<float>(communication->rank() + 1)};
+    values[i] = from_float<Bf16>(mine[i % 3]);
+  }
+  communication->wait(communication->post_all_reduce(values.data(), kCount, DType::bf16,
+                                                     Memory::host, nullptr, "values"));
+  int64_t wrong = 0;
+  for (size_t i = 0; i < kCount; ++i) wrong += to_float(values[i]) != kSums[i % 3];
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST(MpiCollectivesTest, SumsHaveTheSameBitsOnAllRanksAndEveryTime) {

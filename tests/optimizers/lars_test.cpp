@@ -9,6 +9,7 @@
 
 #include "plan/state.hpp"
 #include "plugin/registry.hpp"
+#include "runtime/host_wait.hpp"
 #include "runtime/update.hpp"
 #include "selftest/golden_values.hpp"
 #include "train/update_groups.hpp"
@@ -69,7 +70,9 @@ std::vector<float> train(const std::string& device_name, int threads, bool decay
   const std::unique_ptr<Device> device =
       registry.find_device(device_name).make({.threads = threads});
   State state(*device, make_layout(), 1, 1, true);
-  Update update(*device, state,
+  CommunicationThread alone([&] { return registry.find_communicator("local").make({}); }, 60);
+  HostWait wait(*device, alone);
+  Update update(*device, state, wait,
                 plan_update(state.layout, section(decay_norm_and_bias), lars(registry), 0));
   for (size_t i = 0; i < std::size(kTensors); ++i) {
     const Case& tensor = kTensors[i];

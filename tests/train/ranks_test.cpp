@@ -74,6 +74,19 @@ TEST_F(RanksTest, TwoAndThreeRanksEqualOneRankOnTheSameGlobalBatch) {
   }
 }
 
+TEST_F(RanksTest, GradientsCompressedToBf16TrainNearlyTheSameAndAlikeOnAllRanks) {
+  ASSERT_EQ(on_ranks(2, "train norm.toml --output whole").exit_code, 0);
+  const MpiRun run =
+      on_ranks(2, "train norm.toml --output half --set communicator.compression=bf16");
+  ASSERT_EQ(run.exit_code, 0) << run.output;
+  const std::vector<double> whole = losses("whole");
+  const std::vector<double> half = losses("half");
+  ASSERT_EQ(half.size(), whole.size());
+  EXPECT_EQ(half[0], whole[0]) << "before the first update";
+  EXPECT_NE(half.back(), whole.back()) << "nothing was rounded";
+  for (size_t i = 0; i < half.size(); ++i) EXPECT_NEAR(half[i], whole[i], 0.01) << i;
+}
+
 TEST_F(RanksTest, UnevenSlicesAndAccumulationEqualOneRank) {
   const std::string batch =
       " --set data.train_size=140 --set train.global_batch_size=128 --set device.name=cpu";

@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/half.hpp"
 #include "pmi.hpp"
 #include "roll_call.hpp"
 
@@ -36,6 +37,13 @@ void check(int code, const char* call) {
   MPI_Error_string(code, text, &length);
   fail(Failure::device, "communicator mpi: ", call, " failed: ", std::string(text),
        "; see the MPI library's own messages above; start the job again with --resume");
+}
+
+// MPI has no bfloat16: an element is two bytes, and the sum of two is rounded to one.
+void add_bf16(void* from, void* to, int* count, MPI_Datatype*) {
+  const auto* const a = static_cast<const Bf16*>(from);
+  auto* const b = static_cast<Bf16*>(to);
+  for (int i = 0; i < *count; ++i) b[i] = from_float<Bf16>(to_float(a[i]) + to_float(b[i]));
 }
 
 class MpiPending final : public Pending {
@@ -91,6 +99,10 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Comm_rank(world_, &rank_), "MPI_Comm_rank");
     check(MPI_Comm_size(world_, &world_size_), "MPI_Comm_size");
 
+    check(MPI_Type_contiguous(size_of(DType::bf16), MPI_BYTE, &bf16_), "MPI_Type_contiguous");
+    check(MPI_Type_commit(&bf16_), "MPI_Type_commit");
+    check(MPI_Op_create(add_bf16, true, &add_bf16_), "MPI_Op_create");
+
     MPI_Comm host = MPI_COMM_NULL;
     check(MPI_Comm_split_type(world_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host),
           "MPI_Comm_split_type");
@@ -103,6 +115,8 @@ class MpiCommunicator final : public Communicator {
   ~MpiCommunicator() override {
     try {
       wait_for_all();
+      check(MPI_Op_free(&add_bf16_), "MPI_Op_free");
+      check(MPI_Type_free(&bf16_), "MPI_Type_free");
       roll_call_.close();
       check(MPI_Comm_free(&world_), "MPI_Comm_free");
       check(MPI_Comm_free(&at_end_), "MPI_Comm_free");
@@ -122,18 +136,20 @@ class MpiCommunicator final : public Communicator {
 
   std::unique_ptr<Pending> start_all_reduce(void* data, int64_t count, DType dtype,
                                             Memory) override {
-    if (dtype != DType::f32 && dtype != DType::f64) {
+    const MPI_Datatype type = dtype == DType::f32   ? MPI_FLOAT
+                              : dtype == DType::f64 ? MPI_DOUBLE
+                                                    : bf16_;
+    if (type == bf16_ && dtype != DType::bf16) {
       fail(Failure::device, "communicator mpi: an all-reduce of ", lockstep::name(dtype),
-           "; f32 or f64 was expected; cast before reducing");
+           "; f32, f64 or bf16 was expected; cast before reducing");
     }
-    const MPI_Datatype type = dtype == DType::f32 ? MPI_FLOAT : MPI_DOUBLE;
     const int64_t piece = kReducePieceBytes / size_of(dtype);
     std::vector<MPI_Request> requests;
     for (int64_t begin = 0; begin < count; begin += piece) {
       requests.push_back(MPI_REQUEST_NULL);
       check(MPI_Iallreduce(MPI_IN_PLACE, static_cast<char*>(data) + begin * size_of(dtype),
-                           static_cast<int>(std::min(piece, count - begin)), type, MPI_SUM, world_,
-                           &requests.back()),
+                           static_cast<int>(std::min(piece, count - begin)), type,
+                           dtype == DType::bf16 ? add_bf16_ : MPI_SUM, world_, &requests.back()),
             "MPI_Iallreduce");
     }
     return std::make_unique<MpiPending>(std::move(requests));
@@ -204,6 +220,8 @@ class MpiCommunicator final : public Communicator {
   MPI_Comm world_ = MPI_COMM_NULL;   // a duplicate: nobody else's traffic
   MPI_Comm at_end_ = MPI_COMM_NULL;  // one more, so that a rank at its end meets no collective of
                                      // another that goes on
+  MPI_Datatype bf16_ = MPI_DATATYPE_NULL;
+  MPI_Op add_bf16_ = MPI_OP_NULL;
   mpi::RollCall roll_call_;
   int rank_ = 0;
   int world_size_ = 1;
