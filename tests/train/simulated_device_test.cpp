@@ -1,0 +1,85 @@
+// LABELS: threads
+// The trainer itself on a device that is as asynchronous as one may be: loader, evaluation,
+// checkpoints and all, with the quickstart's model and data.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "support/simulated_device.hpp"
+#include "support/temporary_folder.hpp"
+#include "train/metrics_files.hpp"
+#include "train/trainer.hpp"
+
+namespace lockstep {
+namespace {
+
+using testing::SimulatedDevice;
+
+struct Outcome {
+  std::vector<Record> records;  // of steps and evaluations
+  std::vector<std::string> violations;
+  int64_t replays = 0;
+};
+
+Outcome train(const std::string& device, std::vector<std::string> sets = {}) {
+  const test::TemporaryFolder folder;
+  Outcome outcome;
+  Registry registry;
+  SimulatedDevice* simulated = nullptr;
+  const DeviceEntry& reference = registry.find_device("reference");
+  registry.device("simulated", [&](const DeviceOptions& options) {
+    auto made = std::make_unique<SimulatedDevice>(reference.make(options),
+                                                  testing::SimulatedOptions{.seed = 5});
+    simulated = made.get();
+    return made;
+  });
+  for (const char* set :
+       {"train.max_steps=20", "train.global_batch_size=2", "train.gradient_accumulation=2",
+        "train.clip_grad_norm=5", "data.train_size=30", "data.test_size=10",
+        "checkpoint.every_steps=7", "communicator.bucket_mib=0.1", "communicator.name=local"}) {
+    sets.emplace_back(set);
+  }
+  sets.push_back("device.name=" + device);
+  Session session(
+      load_recipe(std::string(LOCKSTEP_SOURCE_DIR) + "/recipes/quickstart.toml", sets, registry),
+      registry, true);
+  session.open(DataUse::train);
+  {
+    StopSignals signals;
+    Trainer trainer(session,
+                    {.run = {.recipe = "quickstart.toml", .output = folder / "run"}, .quiet = true},
+                    signals);
+    EXPECT_EQ(trainer.run(), 0);
+  }
+  if (simulated != nullptr) {
+    outcome.violations = simulated->violations();
+    outcome.replays = simulated->replays();
+  }
+  std::ifstream file(folder / "run" / "metrics.jsonl");
+  for (std::string line; std::getline(file, line);) {
+    const Record record = record_from_json(line);
+    if (record.loss) outcome.records.push_back(record);
+  }
+  return outcome;
+}
+
+TEST(SimulatedDeviceTest, TrainsTheQuickstartsModelWithTheLossesOfReference) {
+  const Outcome expected = train("reference");
+  ASSERT_GE(expected.records.size(), 20u);
+  const Outcome simulated = train("simulated");
+  EXPECT_TRUE(simulated.violations.empty()) << simulated.violations.front();
+  EXPECT_GT(simulated.replays, 0);
+  ASSERT_EQ(simulated.records.size(), expected.records.size());
+  for (size_t i = 0; i < expected.records.size(); ++i) {
+    EXPECT_EQ(simulated.records[i].loss, expected.records[i].loss) << "record " << i;
+    EXPECT_EQ(simulated.records[i].top1, expected.records[i].top1) << "record " << i;
+  }
+}
+
+TEST(SimulatedDeviceTest, WithoutCaptureNothingIsRecorded) {
+  const std::vector<std::string> short_run = {"device.capture=false"};
+  EXPECT_EQ(train("simulated", short_run).replays, 0);
+}
+
+}  // namespace
+}  // namespace lockstep
