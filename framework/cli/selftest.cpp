@@ -36,6 +36,8 @@ void add_selftest(CLI::App& app, Context& context) {
       ->add_option("--threads", arguments->options.threads,
                    "Compute threads per rank; 0: its share of the cores")
       ->check(CLI::NonNegativeNumber);
+  command->add_option("--only", arguments->options.only, "Checks whose names have this in them")
+      ->type_name("TEXT");
   command->add_flag("--quick", arguments->options.quick, "Leave out what takes long");
   command->add_flag("--json", arguments->json, "Print JSON");
   command->footer("Exit code 0: everything passed; 5: something failed.");

@@ -84,6 +84,7 @@ class AllReduceCheck {
 
 void check_all_reduce(const SelftestSubject& subject, CommunicationThread& communication,
                       SelftestReport& report) {
+  if (!subject.wants("all-reduce")) return;
   AllReduceCheck check(subject.device, communication, report);
   check.run<double>(Memory::host);
   check.run<float>(Memory::host);

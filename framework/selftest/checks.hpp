@@ -12,6 +12,9 @@ struct SelftestSubject {
   Device& device;
   Device& reference;  // the oracle
   bool quick;         // leaves out large cases and in-place runs
+  std::string only;   // checks whose names have this in them; empty: all
+
+  bool wants(std::string_view name) const { return name.find(only) != name.npos; }
 };
 
 // Every case of cases.txt: each node of its graph, gradients included, gets the oracle's inputs and

@@ -23,7 +23,7 @@ SelftestReport run_selftest(Session& session, const SelftestOptions& options) {
       make_device(session.recipe, registry, communication.local_rank(), communication.local_size());
   communication.attach(*session.device);
   const std::unique_ptr<Device> reference = registry.find_device("reference").make({});
-  const SelftestSubject subject{registry, *session.device, *reference, options.quick};
+  const SelftestSubject subject{registry, *session.device, *reference, options.quick, options.only};
 
   SelftestReport report{.device = session.device->description(),
                         .world_size = communication.world_size(),
@@ -35,6 +35,11 @@ SelftestReport run_selftest(Session& session, const SelftestOptions& options) {
   check_training(subject, report);
   check_all_reduce(subject, communication, report);
   check_memory(subject, report);
+  if (report.rows.empty()) {
+    fail(Failure::usage, "selftest --only ", options.only,
+         ": no check has this in its name; expected an op such as conv2d, or optimizer, resnet18, "
+         "all-reduce or copies");
+  }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 
   std::vector<SelftestReport> reports;

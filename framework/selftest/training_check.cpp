@@ -14,8 +14,10 @@ namespace {
 
 constexpr int64_t kClasses = 10;
 constexpr int64_t kSteps = 2;
+constexpr int64_t kBatch = 4;
 // Relative. Between two orders of summation a few ReLUs see the other sign, and with half precision
-// a few activations round to the other side, which the update shows.
+// activations round to the other side; batch norm over few pixels makes more of it, and the update
+// shows it: with bf16 it is the direction that is told.
 struct Precision {
   DType dtype;
   double loss_tolerance;
@@ -23,7 +25,7 @@ struct Precision {
   double loss_scale;
 };
 constexpr Precision kPrecisions[] = {
-    {DType::f32, 1e-4, 1e-2, 0}, {DType::bf16, 2e-2, 2e-1, 0}, {DType::f16, 3e-3, 5e-2, 1024}};
+    {DType::f32, 1e-4, 1e-2, 0}, {DType::bf16, 5e-2, 6e-1, 0}, {DType::f16, 1e-2, 2e-1, 1024}};
 
 // Noise whose brightness depends on the class.
 struct Samples {
@@ -144,8 +146,9 @@ class TrainingCheck {
   void run(const Precision& precision) {
     dtype_ = precision.dtype;
     if (!subject_.device.supports("conv2d", Attributes::of(Conv2dAttributes{}), dtype_)) return;
-    PlanRequest request =
-        resnet18(subject_.registry, subject_.quick ? 4 : 8, subject_.quick ? 48 : 64);
+    // At 40 pixels the last stage still has four of them, of which batch norm takes its moments.
+    const bool small = subject_.quick || is_half(dtype_);
+    PlanRequest request = resnet18(subject_.registry, kBatch, small ? 40 : 64);
     request.precision = dtype_;
     try {
       const Outcome expected = train(subject_.reference, request, precision.loss_scale);
@@ -187,7 +190,10 @@ class TrainingCheck {
 
 void check_training(const SelftestSubject& subject, SelftestReport& report) {
   TrainingCheck check(subject, report);
-  for (const Precision& precision : kPrecisions) check.run(precision);
+  if (subject.wants("resnet18")) {
+    for (const Precision& precision : kPrecisions) check.run(precision);
+  }
+  if (!subject.wants("recorded launches")) return;
   report.rows.push_back({.name = "recorded launches",
                          .dtype = "f32",
                          .outcome = CheckRow::Outcome::not_supported,

@@ -50,19 +50,21 @@ TEST_F(CommunicatorChoiceTest, RefusesACommunicatorThatCannotReachTheDevicesMemo
   const DeviceEntry& reference = registry.find_device("reference");
   const auto on_host = reference.make({});
   const SimulatedDevice on_device(reference.make({}), {});
-  const auto check = [&](testing::SimulatedRanks& ranks, bool stream_ordered, const Device& device,
+  const CommunicationThread host_sums([&] { return two.make(0, false); }, 60);
+  const CommunicationThread device_sums([&] { return two.make(1, true); }, 60);
+  const CommunicationThread alone([&] { return one.make(0, false); }, 60);
+  const auto check = [&](const CommunicationThread& communication, const Device& device,
                          const std::string& name) {
-    const CommunicationThread communication([&] { return ranks.make(0, stream_ordered); }, 60);
     require_common_memory(parse(kSmallest, {"communicator.name=" + name}), registry, device,
                           communication);
   };
-  EXPECT_NO_THROW(check(two, false, *on_host, "mpi"));
-  EXPECT_NO_THROW(check(two, true, on_device, "nccl"));
-  EXPECT_NO_THROW(check(one, false, on_device, "local"));
-  expect_error([&] { check(two, false, on_device, "mpi"); }, Failure::usage,
+  EXPECT_NO_THROW(check(host_sums, *on_host, "mpi"));
+  EXPECT_NO_THROW(check(device_sums, on_device, "nccl"));
+  EXPECT_NO_THROW(check(alone, on_device, "local"));
+  expect_error([&] { check(host_sums, on_device, "mpi"); }, Failure::usage,
                "the communicator mpi sums in memory of the host, where the device simulated has "
                "nothing; expected one that goes with the device; set communicator.name = \"nccl\"");
-  expect_error([&] { check(two, true, *on_host, "nccl"); }, Failure::usage,
+  expect_error([&] { check(device_sums, *on_host, "nccl"); }, Failure::usage,
                "the communicator nccl sums on GPUs, where the device reference has nothing; "
                "expected one that goes with the device; set communicator.name = \"mpi\"");
 }
