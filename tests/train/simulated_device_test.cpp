@@ -21,7 +21,7 @@ struct Outcome {
   int64_t replays = 0;
 };
 
-Outcome train(const std::string& device, std::vector<std::string> sets = {}) {
+Outcome train(const std::string& device, const std::vector<std::string>& sets = {}) {
   const test::TemporaryFolder folder;
   Outcome outcome;
   Registry registry;
@@ -33,15 +33,14 @@ Outcome train(const std::string& device, std::vector<std::string> sets = {}) {
     simulated = made.get();
     return made;
   });
-  for (const char* set :
-       {"train.max_steps=20", "train.global_batch_size=2", "train.gradient_accumulation=2",
-        "train.clip_grad_norm=5", "data.train_size=30", "data.test_size=10",
-        "checkpoint.every_steps=7", "communicator.bucket_mib=0.1", "communicator.name=local"}) {
-    sets.emplace_back(set);
-  }
-  sets.push_back("device.name=" + device);
+  std::vector<std::string> all{
+      "train.max_steps=20",       "train.global_batch_size=2",   "train.gradient_accumulation=2",
+      "train.clip_grad_norm=5",   "data.train_size=30",          "data.test_size=10",
+      "checkpoint.every_steps=7", "communicator.bucket_mib=0.1", "communicator.name=local",
+      "device.name=" + device};
+  all.insert(all.end(), sets.begin(), sets.end());
   Session session(
-      load_recipe(std::string(LOCKSTEP_SOURCE_DIR) + "/recipes/quickstart.toml", sets, registry),
+      load_recipe(std::string(LOCKSTEP_SOURCE_DIR) + "/recipes/quickstart.toml", all, registry),
       registry, true);
   session.open(DataUse::train);
   {
@@ -76,9 +75,10 @@ TEST(SimulatedDeviceTest, TrainsTheQuickstartsModelWithTheLossesOfReference) {
   }
 }
 
-TEST(SimulatedDeviceTest, WithoutCaptureNothingIsRecorded) {
-  const std::vector<std::string> short_run = {"device.capture=false"};
-  EXPECT_EQ(train("simulated", short_run).replays, 0);
+TEST(SimulatedDeviceTest, WithoutCaptureAndInAProfileNothingIsRecorded) {
+  EXPECT_GT(train("simulated", {"train.max_steps=3"}).replays, 0);
+  EXPECT_EQ(train("simulated", {"train.max_steps=3", "device.capture=false"}).replays, 0);
+  EXPECT_EQ(train("simulated", {"train.max_steps=3", "train.profile=true"}).replays, 0);
 }
 
 }  // namespace
