@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "support/simulated_training.hpp"
+#include "train/snapshot.hpp"
 
 namespace lockstep::testing {
 namespace {
@@ -83,6 +84,34 @@ TEST(StreamOrderTest, RecordedSegmentsDoSoToo) {
   train_simulated(training, 0, &without);
   EXPECT_EQ(without.replays, 0);
   expect_bits_of_reference(training, 4100, 10);
+}
+
+// The state of rank 0 on all ranks, also where another's has only been allocated.
+TEST(StreamOrderTest, TheStateAtTheStartIsThatOfRankZero) {
+  const PlanRequest request = detail::simulated_request({});
+  Registry& registry = detail::simulated_registry();
+  const DeviceEntry& reference = registry.find_device("reference");
+  const auto wrong = collect(100, [&](size_t seed) -> std::string {
+    SimulatedRanks ranks(2);
+    std::vector<std::vector<float>> parameters(2);
+    ranks.run([&](int rank) {
+      SimulatedDevice device(reference.make({}), {.seed = 2 * seed + static_cast<uint64_t>(rank)});
+      CommunicationThread communication([&] { return ranks.make(rank, true); }, 60);
+      communication.attach(device);
+      const auto supports = [&](std::string_view op, const Attributes& attributes) {
+        return device.supports(op, attributes, DType::f32);
+      };
+      State state(device, layout_parameters(transform_graph(request, registry.ops(), supports)), 0,
+                  1, false);
+      if (rank == 0) state.initialize({.seed = 3});
+      broadcast_state(state, communication);
+      parameters[static_cast<size_t>(rank)] =
+          state.read(state.parameters, 0, state.layout.parameter_elements);
+    });
+    const bool zero = parameters[0] == std::vector<float>(parameters[0].size(), 0);
+    return parameters[0] == parameters[1] && !zero ? "" : concat("seed ", seed);
+  });
+  EXPECT_THAT(wrong, IsEmpty());
 }
 
 // Whether leaving out the call shows for one of the seeds.
