@@ -31,6 +31,7 @@ std::string missing_device(const std::string& name) {
   try {
     test_device(name);
   } catch (const Error& error) {
+    if (error.failure() != Failure::device) throw;  // no plugin, or one that cannot be opened
     reason = error.what();
   }
   return reason;

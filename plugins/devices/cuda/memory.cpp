@@ -63,10 +63,12 @@ void* CudaDevice::allocate(int64_t bytes) {
   const cudaError_t status = cudaMalloc(&memory, static_cast<size_t>(std::max<int64_t>(bytes, 1)));
   if (status == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError();  // told here: no later call is to report it
-    fail(Failure::device, "device cuda (", gpu_.name, "): found ", bytes_text(free_bytes()),
-         " free of ", bytes_text(gpu_.memory_bytes), "; ", bytes_text(bytes), " (", bytes,
-         " bytes) more were wanted; use a smaller batch, or more shards "
-         "(train.gradient_accumulation)");
+    throw OutOfMemory(
+        concat("device cuda (", gpu_.name, "): found ", bytes_text(free_bytes()), " free of ",
+               bytes_text(gpu_.memory_bytes), "; ", bytes_text(bytes), " (", bytes,
+               " bytes) more were wanted; use a smaller batch, or more shards "
+               "(train.gradient_accumulation)"),
+        bytes);
   }
   check(status, "cudaMalloc");
   return memory;
