@@ -13,23 +13,12 @@
 #include "selftest/golden_values.hpp"
 #include "selftest/op_runner.hpp"
 #include "support/test_devices.hpp"
+#include "support/test_host_device.hpp"
 
 namespace lockstep::test {
 namespace {
 
 using ::testing::HasSubstr;
-
-// Divides work as a device with so many threads would, on one.
-class TestDevice final : public HostDevice {
- public:
-  explicit TestDevice(int threads) : threads_(threads) { add_shared_kernels(kernels()); }
-  std::string_view name() const override { return "test"; }
-  std::string description() const override { return "test"; }
-  int threads() const override { return threads_; }
-
- private:
-  int threads_;
-};
 
 std::vector<float> golden_vector(const std::string& name, size_t count) {
   std::vector<float> values(count);
@@ -39,7 +28,7 @@ std::vector<float> golden_vector(const std::string& name, size_t count) {
 
 TEST(HostDeviceTest, DividesWorkOnceAtMultiplesOfTheGrain) {
   for (int threads : {1, 2, 3, 7}) {
-    TestDevice device(threads);
+    TestHostDevice device(threads);
     for (int64_t count : {0, 1, 4, 5, 31, 32, 33, 1000}) {
       std::vector<int> visits(static_cast<size_t>(count));
       int parts = 0;
@@ -57,7 +46,7 @@ TEST(HostDeviceTest, DividesWorkOnceAtMultiplesOfTheGrain) {
 }
 
 TEST(HostDeviceTest, AllocatesAlignedMemory) {
-  TestDevice device(1);
+  TestHostDevice device(1);
   for (int64_t bytes : {0, 1, 63, 64, 65, 4096}) {
     void* memory = device.allocate(bytes);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % 64, 0u);
@@ -66,7 +55,7 @@ TEST(HostDeviceTest, AllocatesAlignedMemory) {
 }
 
 TEST(HostDeviceTest, SaysHowMuchMemoryWasWanted) {
-  TestDevice device(1);
+  TestHostDevice device(1);
   try {
     device.allocate(INT64_MAX - 100);
     FAIL() << "no error";
@@ -77,7 +66,7 @@ TEST(HostDeviceTest, SaysHowMuchMemoryWasWanted) {
 }
 
 TEST(HostDeviceTest, NamesOpAndLabelWhereThereIsNoKernel) {
-  TestDevice device(1);
+  TestHostDevice device(1);
   const TensorType type{DType::f32, {4}};
   const OpDef definition{.name = "fancy", .help = "", .infer = nullptr};
   try {
@@ -114,7 +103,7 @@ TEST(HostDeviceTest, UpdatesExactlyTheSegmentsWithTheirGroupsRate) {
   const std::vector<UpdateSegment> segments{
       {16, 10, 1}, {64, 0, 0}, {64, 20'000, 0}, {20'480, 9'000, 1}};
   for (int threads : {1, 3}) {
-    TestDevice device(threads);
+    TestHostDevice device(threads);
     const std::vector<float> g = golden_vector("g", kCount);
     std::vector<float> w(kCount, 1), slot(kCount, 2);
     const StepInfo step{.lr = 0.5f, .gradient_scale = 2};
@@ -141,7 +130,7 @@ TEST(HostDeviceTest, SquaredNormIsTheSameBitsForAnyNumberOfThreads) {
   for (float value : g) expected += static_cast<double>(value) * value;
   std::vector<double> norms;
   for (int threads : {1, 2, 5}) {
-    TestDevice device(threads);
+    TestHostDevice device(threads);
     const auto kernel = device.prepare_squared_norm(static_cast<int64_t>(g.size()));
     std::vector<char> workspace(static_cast<size_t>(kernel->workspace_bytes()));
     const void* inputs[] = {g.data()};
@@ -154,7 +143,7 @@ TEST(HostDeviceTest, SquaredNormIsTheSameBitsForAnyNumberOfThreads) {
 }
 
 TEST(HostDeviceTest, AccumulatesWithWeights) {
-  TestDevice device(2);
+  TestHostDevice device(2);
   std::vector<float> a = golden_vector("a", 10'000);
   const std::vector<float> before = a, b = golden_vector("b", a.size());
   const void* inputs[] = {b.data()};

@@ -6,20 +6,10 @@
 #include "base/half.hpp"
 #include "device/host_reorder.hpp"
 #include "selftest/golden_values.hpp"
+#include "support/test_host_device.hpp"
 
 namespace lockstep {
 namespace {
-
-class TestDevice final : public HostDevice {
- public:
-  explicit TestDevice(int threads) : threads_(threads) { add_shared_kernels(kernels()); }
-  std::string_view name() const override { return "test"; }
-  std::string description() const override { return "test"; }
-  int threads() const override { return threads_; }
-
- private:
-  int threads_;
-};
 
 OpRegistry& ops() {
   static OpRegistry registry = [] {
@@ -51,7 +41,7 @@ TYPED_TEST(HostHalfTest, AddsInFloatAndRoundsOnceWithAnyNumberOfThreads) {
   const std::vector<TensorType> inputs{type, type};
   const auto a = golden_halves<TypeParam>("a", kCount), b = golden_halves<TypeParam>("b", kCount);
   for (int threads : {1, 3}) {
-    TestDevice device(threads);
+    test::TestHostDevice device(threads);
     const auto kernel = device.prepare(
         {"add", "sum", {}, inputs, std::span(&type, 1), ops().at("add"), Mode::training});
     std::vector<std::byte> workspace(static_cast<size_t>(kernel->workspace_bytes()));
@@ -83,7 +73,7 @@ TYPED_TEST(HostHalfTest, MovesWithoutRounding) {
 }
 
 TYPED_TEST(HostHalfTest, EveryOpOfFloatIsOneOfHalf) {
-  TestDevice device(1);
+  test::TestHostDevice device(1);
   EXPECT_TRUE(device.supports("add", {}, this->kType));
   EXPECT_FALSE(device.supports("conv2d", {}, this->kType)) << "no kernel in any type";
 }
