@@ -1,11 +1,11 @@
 #include "plan/memory_demand.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <initializer_list>
 #include <utility>
 
 #include "base/text.hpp"
+#include "plan/state.hpp"
 
 namespace lockstep {
 namespace {
@@ -28,7 +28,7 @@ StateDemand state_demand(const ParameterLayout& layout, int optimizer_slots, int
   if (!training) return demand;
   demand.gradients = layout.gradient_elements() * kBytes;
   demand.optimizer = optimizer_slots * layout.parameter_elements * kBytes;
-  demand.shard_sums = std::bit_width(static_cast<uint64_t>(shards - 1)) * demand.gradients;
+  demand.shard_sums = sum_levels(shards) * demand.gradients;
   return demand;
 }
 

@@ -82,6 +82,8 @@ DeviceMemory allocate(Device& device, int64_t bytes, const char* name) {
 
 }  // namespace
 
+int sum_levels(int64_t shards) { return std::bit_width(static_cast<uint64_t>(shards - 1)); }
+
 State::State(Device& dev, ParameterLayout l, int optimizer_slots, int64_t shards, bool training)
     : device(dev),
       layout(std::move(l)),
@@ -92,7 +94,7 @@ State::State(Device& dev, ParameterLayout l, int optimizer_slots, int64_t shards
   gradients = allocate(dev, layout.gradient_elements() * kBytes, "the gradients");
   for (int i = 0; i < optimizer_slots; ++i)
     slots.push_back(allocate(dev, layout.parameter_elements * kBytes, "the optimizer's state"));
-  const int levels = std::bit_width(static_cast<uint64_t>(shards - 1));
+  const int levels = sum_levels(shards);
   for (int i = 0; i < levels; ++i)
     shard_sums.push_back(
         allocate(dev, layout.gradient_elements() * kBytes, "the sums over shards"));

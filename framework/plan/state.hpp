@@ -66,6 +66,9 @@ struct InitOptions {
   double std = 0.01;
 };
 
+// How many arenas the tree of partial sums over so many shards takes: one per level.
+int sum_levels(int64_t shards);
+
 struct State {
   // `shards`: of a step on this rank; several need arenas to sum gradients in. Evaluation: no
   // gradients, no slots.

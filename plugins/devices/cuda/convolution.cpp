@@ -7,6 +7,15 @@
 namespace lockstep::cuda {
 namespace {
 
+// The second input as cuDNN wants it: as it is, or packed into the workspace.
+const void* cudnn_filter(const ConvolutionProblem& problem, const KernelArguments& a,
+                         int64_t filter_at) {
+  if (!problem.packs()) return a.inputs[1];
+  void* const packed = at(a.workspace, filter_at);
+  pack_filter(problem.filter, problem.shape.dtype, a.inputs[1], packed, cuda_stream(a.stream));
+  return packed;
+}
+
 // x, w, [b] -> y
 class ConvolutionKernel final : public Kernel {
  public:
@@ -25,12 +34,7 @@ class ConvolutionKernel final : public Kernel {
 
   void launch(const KernelArguments& a) override {
     const CudaStream stream = cuda_stream(a.stream);
-    const void* filter = a.inputs[1];
-    if (problem_.packs()) {
-      void* const packed = at(a.workspace, filter_at_);
-      pack_filter(problem_.filter, problem_.shape.dtype, filter, packed, stream);
-      filter = packed;
-    }
+    const void* const filter = cudnn_filter(problem_, a, filter_at_);
     const float* bias = bias_ ? input(a, 2) : nullptr;
     if (bias_ && problem_.filter.out != problem_.filter.stored_out) {
       auto* const padded = static_cast<float*>(at(a.workspace, bias_at_));
@@ -70,12 +74,7 @@ class GradInputKernel final : public Kernel {
 
   void launch(const KernelArguments& a) override {
     const CudaStream stream = cuda_stream(a.stream);
-    const void* filter = a.inputs[1];
-    if (problem_.packs()) {
-      void* const packed = at(a.workspace, filter_at_);
-      pack_filter(problem_.filter, problem_.shape.dtype, filter, packed, stream);
-      filter = packed;
-    }
+    const void* const filter = cudnn_filter(problem_, a, filter_at_);
     const Argument arguments[] = {{kDy, a.inputs[0]}, {kW, filter}, {kDx, a.outputs[0]}};
     runner_.run(handle_, stream, arguments, at(a.workspace, plan_at_));
   }
