@@ -132,8 +132,7 @@ std::vector<Layer> find_layers(const Graph& graph) {
     std::vector<TensorType> inputs;
     for (ValueId input : node.inputs) {
       inputs.push_back(graph.type(input));
-      if (graph.node(input).op == "parameter")
-        layer.parameters += graph.type(input).shape.numel();
+      if (graph.node(input).op == "parameter") layer.parameters += graph.type(input).shape.numel();
     }
     const OpDef& op = graph.ops().at(node.op);
     if (op.multiply_adds)

@@ -118,7 +118,8 @@ void require_same_classes(const OpenedData& data, const std::vector<std::string>
   if (trained_for.empty() || trained_for == data.class_names) return;
   fail(Failure::data, "the classes of the dataset are not those of ", origin, " (",
        data.class_names.size(), " and ", trained_for.size(),
-       " of them, or other names or order); expected the dataset it was trained for; check data.path");
+       " of them, or other names or order); expected the dataset it was trained for; check "
+       "data.path");
 }
 
 OpenedData open_data(const Recipe& recipe, Registry& registry, DataUse use) {
