@@ -8,7 +8,8 @@
 // go from x to y (dx, dy, d_residual); w and dw of conv2d, linear and their gradients. Always f32:
 // biases, the parameters and moments of batch norms, their gradients, w of the two ..._inference
 // ops (for kernels to fold and round), and everything of the loss. Kernels compute in f32 or wider
-// and round a result once.
+// and round a result once. NaN stays NaN, through a relu too, so that a training that diverges is
+// seen in its loss; the two ..._inference ops alone may make 0 of it.
 //
 // clang-format off
 //   op                      inputs -> outputs

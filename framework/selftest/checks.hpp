@@ -21,6 +21,10 @@ struct SelftestSubject {
 // is compared with the oracle's outputs, in every layout that the device chooses. A row per op.
 void check_ops(const SelftestSubject& subject, SelftestReport& report);
 
+// That an op whose first input holds NaN gives NaN wherever the oracle does: a device that makes
+// numbers of it hides that a training has diverged. A row per type.
+void check_nans(const SelftestSubject& subject, SelftestReport& report);
+
 // What runs once per step over whole arenas: optimizers, norm, sums.
 void check_arena_kernels(const SelftestSubject& subject, SelftestReport& report);
 

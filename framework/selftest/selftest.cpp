@@ -31,14 +31,15 @@ SelftestReport run_selftest(Session& session, const SelftestOptions& options) {
                         .figures = {},
                         .failures = {}};
   check_ops(subject, report);
+  check_nans(subject, report);
   check_arena_kernels(subject, report);
   check_training(subject, report);
   check_all_reduce(subject, communication, report);
   check_memory(subject, report);
   if (report.rows.empty()) {
     fail(Failure::usage, "selftest --only ", options.only,
-         ": no check has this in its name; expected an op such as conv2d, or optimizer, resnet18, "
-         "all-reduce or copies");
+         ": no check has this in its name; expected an op such as conv2d, or NaN, optimizer, "
+         "resnet18, all-reduce, broadcast or copies");
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 

@@ -156,7 +156,7 @@ std::unique_ptr<Kernel> make_batch_norm_apply(const KernelRequest& request, Host
           const double m = moments[c] / count;
           mean[c] = static_cast<float>(m);
           variance[c] =
-              static_cast<float>(std::max(0.0, moments[view.channels + c] / count - m * m));
+              static_cast<float>(std::max(moments[view.channels + c] / count - m * m, 0.0));
         }
         const Normalization normalization{input(arguments, 0), nullptr, output(arguments, 0),
                                           attributes.relu};

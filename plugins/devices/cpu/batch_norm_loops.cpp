@@ -43,7 +43,7 @@ LOCKSTEP_CLONES void normalize(const float* x, const float* residual, float* y, 
       rows, [&](int64_t i, int64_t l) __attribute__((always_inline)) {
         float value = (x[i] - mean[l]) * scale[l] + shift[l];
         if (kResidual) value += residual[i];
-        y[i] = kRelu && !(value > 0) ? 0 : value;
+        y[i] = kRelu && value < 0 ? 0 : value;  // NaN stays
       });
 }
 
