@@ -3,6 +3,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string_view>
@@ -176,6 +177,26 @@ Checkpoint read(const std::filesystem::path& path, bool with_tensors) {
 }
 
 }  // namespace
+
+bool all_finite(const std::vector<float>& values) {
+  return std::all_of(values.begin(), values.end(),
+                     [](float value) { return std::isfinite(value); });
+}
+
+std::string find_not_finite(const Checkpoint& checkpoint) {
+  const auto find = [](std::string_view kind, const TensorMap& tensors) -> std::string {
+    for (const auto& [name, tensor] : tensors) {
+      if (!all_finite(tensor.values)) return concat(kind, " '", name, "'");
+    }
+    return "";
+  };
+  if (std::string found = find("parameter", checkpoint.parameters); !found.empty()) return found;
+  if (std::string found = find("buffer", checkpoint.buffers); !found.empty()) return found;
+  for (const auto& [slot, tensors] : checkpoint.optimizer) {
+    if (std::string found = find(concat(slot, " of"), tensors); !found.empty()) return found;
+  }
+  return "";
+}
 
 std::string to_bytes(const Checkpoint& checkpoint) {
   Hdf5Writer file;

@@ -47,6 +47,11 @@ struct Checkpoint {
   std::vector<std::string> classes;
 };
 
+bool all_finite(const std::vector<float>& values);
+// "parameter 'conv1.weight'": the first tensor of parameters, buffers and optimizer that holds
+// infinity or NaN; empty: none does.
+std::string find_not_finite(const Checkpoint& checkpoint);
+
 // The bytes of the file. Equal checkpoints give equal bytes.
 std::string to_bytes(const Checkpoint& checkpoint);
 

@@ -23,6 +23,11 @@ Checkpoints::Checkpoints(const std::filesystem::path& run_folder, int64_t keep)
 
 void Checkpoints::save(const Checkpoint& checkpoint, bool best) {
   const Progress& progress = checkpoint.progress;
+  if (const std::string lost = find_not_finite(checkpoint); !lost.empty()) {
+    fail(Failure::other, "after step ", progress.step, ": ", lost,
+         " is not finite any more, and is not saved: the checkpoints of before stay; try a smaller "
+         "optimizer.lr, a longer warm-up or train.clip_grad_norm");
+  }
   {
     const std::lock_guard lock(mutex_);
     posted_.emplace_back(progress.step, current_epoch(progress));

@@ -21,7 +21,8 @@ class Checkpoints {
   Checkpoints(const std::filesystem::path& run_folder, int64_t keep);
 
   // Composes the file here and writes it in the background. A failure is logged, not thrown:
-  // training goes on.
+  // training goes on. Throws Error{other} where a tensor is not finite: it must not take the place
+  // of a good one.
   void save(const Checkpoint& checkpoint, bool best);
   // What has been saved since the last call, for the observers.
   std::vector<Record> take_saved();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "checkpoint/checkpoint.hpp"
 #include "train/likely_model.hpp"
 
 namespace lockstep {
@@ -64,7 +65,12 @@ class Matching {
 
   void copy_into(State& state) const {
     for (const auto& [target, tensor] : pairs_) {
-      state.write(*target->arena, target->offset, tensor->floats());
+      const std::vector<float> values = tensor->floats();
+      if (!all_finite(values)) {
+        fail(Failure::checkpoint, report.origin, ": '", target->name,
+             "' is not finite: its training had diverged; expected numbers");
+      }
+      state.write(*target->arena, target->offset, values);
     }
   }
 

@@ -102,6 +102,10 @@ void restore_snapshot(State& state, const Checkpoint& checkpoint,
                         slot_tensors(checkpoint, name));
   }
   differences.throw_if_any(where);
+  if (const std::string lost = find_not_finite(checkpoint); !lost.empty()) {
+    fail(Failure::checkpoint, where, ": ", lost,
+         " is not finite: the training had diverged; expected numbers; take an earlier checkpoint");
+  }
 
   write_tensors(state, state.parameters, state.layout.parameters, checkpoint.parameters);
   write_tensors(state, state.buffers, state.layout.buffers, checkpoint.buffers);

@@ -1,5 +1,9 @@
 // Whole trainings of one rank by the command, from the recipe to the run folder.
+#include <limits>
+
 #include "checkpoint/writer.hpp"
+#include "support/expect_error.hpp"
+#include "train/checkpoints.hpp"
 #include "train/tiny_run.hpp"
 
 namespace lockstep {
@@ -197,6 +201,25 @@ TEST_F(TrainingTest, ADivergedTrainingNamesTheStepAndKeepsTheLastCheckpoint) {
   EXPECT_EQ(run.exit_code, 1) << run.output;
   EXPECT_NE(run.output.find("of epoch 1: the loss is"), std::string::npos) << run.output;
   EXPECT_EQ(checkpoint("run").progress.step, 1);
+}
+
+TEST_F(TrainingTest, WhatIsNotFiniteIsNeitherSavedNorLoaded) {
+  ASSERT_EQ(lockstep("train tiny.toml --output run --set train.epochs=1").exit_code, 0);
+  Checkpoint lost = checkpoint("run");
+  std::vector<float>& values = lost.parameters.begin()->second.values;
+  values[0] = std::numeric_limits<float>::infinity();
+  const std::string name = "'" + lost.parameters.begin()->first + "' is not finite";
+  Checkpoints checkpoints(folder_ / "run", 3);
+  testing::expect_error([&] { checkpoints.save(lost, false); }, Failure::other, name);
+  EXPECT_EQ(checkpoint("run").progress.step, lost.progress.step) << "the one of before stays";
+
+  std::ofstream(folder_ / "lost.h5") << to_bytes(lost);
+  const MpiRun resumed = lockstep("train tiny.toml --output again --resume=lost.h5");
+  EXPECT_EQ(resumed.exit_code, 4) << resumed.output;
+  EXPECT_NE(resumed.output.find(name), std::string::npos) << resumed.output;
+  const MpiRun evaluated = lockstep("evaluate lost.h5");
+  EXPECT_EQ(evaluated.exit_code, 4) << evaluated.output;
+  EXPECT_NE(evaluated.output.find(name), std::string::npos) << evaluated.output;
 }
 
 TEST_F(TrainingTest, EarlyStoppingEndsATrainingWithoutGain) {
