@@ -30,7 +30,10 @@ void BoundArenas::attach(const Plan& plan, const Shape& image) {
   wait_.for_launches("making room for a plan");  // those of other plans may use the arenas
   bool moved = grow(device_, activations_, plan.memory.peak_bytes);
   moved |= grow(device_, workspace_, plan.workspace_bytes);
-  moved |= grow(device_, batch_, batch_layout(plan.batch_size, image).bytes);
+  if (grow(device_, batch_, batch_layout(plan.batch_size, image).bytes)) {
+    moved = true;
+    batch_in_use_ = true;  // the compute stream fills it with zeros
+  }
   BoundPlan& added = bound_[&plan];
   grow(device_, added.constants, plan.constant_bytes);
   bind(plan, added);
@@ -73,8 +76,11 @@ bool BoundArenas::upload(const Plan& plan, const Batch& batch) {
   const BatchLayout layout = batch_layout(plan.batch_size, image_);
   const int64_t n = plan.batch_size;
   Stream* const stream = device_.copy_stream();
-  device_.record(batch_free_, device_.compute_stream());
-  device_.wait(stream, batch_free_);
+  if (batch_in_use_) {
+    device_.record(batch_free_, device_.compute_stream());
+    device_.wait(stream, batch_free_);
+  }
+  batch_in_use_ = true;
   const auto copy = [&](int64_t offset, const void* host, int64_t bytes) {
     device_.copy_to_device(batch_.data() + offset, host, bytes, stream);
   };

@@ -37,10 +37,13 @@ class BoundArenas {
   BoundPlan& bound(const Plan& plan) { return bound_.at(&plan); }
   // Makes anew what the plan's launches keep of parameters and buffers, if these have changed.
   void update_constants(const Plan& plan);
-  // Enqueues the copies of a batch: behind all that reads the batch before it, and before whatever
-  // is launched next. Whether they are done already, so that the batch may be released.
+  // Enqueues the copies of a batch: behind all that uses the memory of the batch before it, and
+  // before whatever is launched next. Whether they are done already, so that the batch may be
+  // released.
   bool upload(const Plan& plan, const Batch& batch);
   void wait_for_upload();
+  // The host has waited for all launches.
+  void release_batch() { batch_in_use_ = false; }
   std::byte* resolve(const Address& address) const;
   void* workspace() const { return workspace_.data(); }
   // What the shared arenas hold now.
@@ -56,6 +59,7 @@ class BoundArenas {
   DeviceMemory activations_;
   DeviceMemory workspace_;
   DeviceMemory batch_;
+  bool batch_in_use_ = false;  // by what is on the compute stream
   Event* batch_free_;
   Event* uploaded_;
   std::map<const Plan*, BoundPlan> bound_;

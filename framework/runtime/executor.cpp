@@ -128,6 +128,7 @@ void Executor::enqueue_metrics(const Plan& plan) {
 
 MetricSums Executor::read_metrics() {
   wait_.for_launches("metrics");
+  arenas_.release_batch();
   MetricSums sums;
   const auto* values = reinterpret_cast<const double*>(metrics_.data());
   for (int64_t k = 0; k < metrics_count_; ++k, values += kMetrics) {

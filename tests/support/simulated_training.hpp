@@ -22,6 +22,8 @@ struct SimulatedTraining {
   int ranks = 2;
   int64_t shards = 2;
   std::vector<int64_t> step_samples = {7, 7};  // of the global batch; shards of 0 are empty
+  DType precision = DType::f32;
+  std::vector<double> loss_scales = {};  // of the steps; those beyond have none
   double clip_grad_norm = 0;
   bool sync_batch_norm = true;
   bool profile = false;
@@ -33,7 +35,8 @@ struct SimulatedTraining {
 
 // What a rank has at the end.
 struct RankResult {
-  std::vector<double> losses;  // of this rank's shards
+  std::vector<double> losses;  // of this rank's shards, by step
+  std::vector<bool> skipped;   // updates, by step
   std::vector<float> parameters, slots, buffers;
   bool operator==(const RankResult&) const = default;
 };
@@ -53,6 +56,7 @@ inline PlanRequest simulated_request(const SimulatedTraining& training) {
   request.image = {4, 4, 4};  // so that each sample more needs more memory
   request.sync_batch_norm = training.sync_batch_norm;
   request.bucket_bytes = training.bucket_bytes;
+  request.precision = training.precision;
   request.model = [](Scope s, Value x) -> ModelOutput {
     const nn::Conv2d conv{.out = 3, .kernel = 3, .padding = 1};
     x = nn::relu(nn::batch_norm(s / "bn1", nn::conv2d(s / "conv1", x, conv)));
@@ -139,12 +143,15 @@ class SimulatedRank {
     executor_.collect_times(training.profile);
   }
 
-  double step(int64_t number, int64_t samples) {
+  // Step `index`, from 0; returns the loss of this rank's shards.
+  double step(size_t index) {
+    const int64_t samples = training_.step_samples[index];
     Executor::StepContext context;
-    context.update = {.lr = 0.05f, .step = number};
-    context.step = number;
+    context.step = static_cast<int64_t>(index) + 1;
+    context.update = {.lr = 0.05f, .step = context.step};
     context.global_samples = samples;
     context.shards = training_.shards;
+    if (index < training_.loss_scales.size()) context.loss_scale = training_.loss_scales[index];
     const MetricSums sums = executor_.train_step(
         context,
         [&](int64_t k) -> Executor::Shard {
@@ -156,20 +163,26 @@ class SimulatedRank {
     return sums.loss;
   }
 
+  // All steps.
+  RankResult train() {
+    RankResult result;
+    for (size_t i = 0; i < training_.step_samples.size(); ++i) {
+      result.losses.push_back(step(i));
+      result.skipped.push_back(executor_.skipped_update());
+    }
+    const auto read = [&](const DeviceMemory& arena) {
+      return state_.read(arena, 0, arena.bytes() / size_of(DType::f32));
+    };
+    result.parameters = read(state_.parameters);
+    result.slots = read(state_.slots[0]);
+    result.buffers = read(state_.buffers);
+    return result;
+  }
+
   // The plan of the first step's first shard: the others come in the middle of steps.
   void prepare_first_plan() {
     plan(std::max<int64_t>(shard(training_.step_samples[0], 0).size(), 1));
   }
-
-  RankResult result(std::vector<double> losses) const {
-    const auto read = [&](const DeviceMemory& arena) {
-      return state_.read(arena, 0, arena.bytes() / size_of(DType::f32));
-    };
-    return {std::move(losses), read(state_.parameters), read(state_.slots[0]),
-            read(state_.buffers)};
-  }
-
-  Device& device() { return *device_; }
 
  private:
   static Setting::Table momentum() { return {{"momentum", {}, {0.9, {}}}}; }
@@ -179,7 +192,9 @@ class SimulatedRank {
   }
 
   ParameterLayout make_layout() {
-    return layout_parameters(transform_graph(request_, simulated_registry().ops(),
+    PlanRequest in_float = request_;
+    in_float.precision = DType::f32;
+    return layout_parameters(transform_graph(in_float, simulated_registry().ops(),
                                              [this](std::string_view op, const Attributes& a) {
                                                return device_->supports(op, a, DType::f32);
                                              }));
@@ -217,11 +232,7 @@ inline std::vector<RankResult> train_on_reference(const SimulatedTraining& train
   const DeviceEntry& reference = detail::simulated_registry().find_device("reference");
   ranks.run([&](int rank) {
     detail::SimulatedRank self(training, ranks, rank, reference.make({}));
-    std::vector<double> losses;
-    for (const int64_t samples : training.step_samples) {
-      losses.push_back(self.step(static_cast<int64_t>(losses.size()) + 1, samples));
-    }
-    results[static_cast<size_t>(rank)] = self.result(std::move(losses));
+    results[static_cast<size_t>(rank)] = self.train();
   });
   return results;
 }
@@ -243,15 +254,11 @@ inline std::vector<RankResult> train_simulated(const SimulatedTraining& training
     detail::SimulatedRank self(training, ranks, rank, std::move(device));
     self.prepare_first_plan();
     simulated.begin_numbering();
-    std::vector<double> losses;
-    for (const int64_t samples : training.step_samples) {
-      losses.push_back(self.step(static_cast<int64_t>(losses.size()) + 1, samples));
-    }
+    results[static_cast<size_t>(rank)] = self.train();
     if (rank == 0 && report != nullptr) {
       report->calls = simulated.numbered_calls();
       report->replays = simulated.replays();
     }
-    results[static_cast<size_t>(rank)] = self.result(std::move(losses));
     violations[static_cast<size_t>(rank)] = simulated.violations();
   });
   if (report != nullptr) {
