@@ -3,9 +3,11 @@
 // checkpoints and all, with the quickstart's model and data.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "support/simulated_device.hpp"
+#include "support/simulated_ranks.hpp"
 #include "support/temporary_folder.hpp"
 #include "train/metrics_files.hpp"
 #include "train/trainer.hpp"
@@ -14,6 +16,7 @@ namespace lockstep {
 namespace {
 
 using testing::SimulatedDevice;
+using testing::SimulatedRanks;
 
 struct Outcome {
   std::vector<Record> records;  // of steps and evaluations
@@ -21,39 +24,50 @@ struct Outcome {
   int64_t replays = 0;
 };
 
-Outcome train(const std::string& device, const std::vector<std::string>& sets = {}) {
-  const test::TemporaryFolder folder;
-  Outcome outcome;
+// The quickstart on one rank of `ranks`, which are threads.
+void train_rank(SimulatedRanks& ranks, int rank, const std::string& device_name,
+                std::vector<std::string> sets, const std::filesystem::path& output,
+                StopSignals& signals, Outcome& outcome) {
   Registry registry;
   SimulatedDevice* simulated = nullptr;
   const DeviceEntry& reference = registry.find_device("reference");
   registry.device("simulated", [&](const DeviceOptions& options) {
-    auto made = std::make_unique<SimulatedDevice>(reference.make(options),
-                                                  testing::SimulatedOptions{.seed = 5});
+    auto made = std::make_unique<SimulatedDevice>(
+        reference.make(options),
+        testing::SimulatedOptions{.seed = 5 + static_cast<uint64_t>(rank)});
     simulated = made.get();
     return made;
   });
-  std::vector<std::string> all{
-      "train.max_steps=20",       "train.global_batch_size=2",   "train.gradient_accumulation=2",
-      "train.clip_grad_norm=5",   "data.train_size=30",          "data.test_size=10",
-      "checkpoint.every_steps=7", "communicator.bucket_mib=0.1", "communicator.name=local",
-      "device.name=" + device};
-  all.insert(all.end(), sets.begin(), sets.end());
+  registry.communicator("threads", [&](const CommunicatorOptions&) {
+    return ranks.make(rank, device_name == "simulated");
+  });
+  sets.push_back("device.name=" + device_name);
   Session session(
-      load_recipe(std::string(LOCKSTEP_SOURCE_DIR) + "/recipes/quickstart.toml", all, registry),
+      load_recipe(std::string(LOCKSTEP_SOURCE_DIR) + "/recipes/quickstart.toml", sets, registry),
       registry, true);
   session.open(DataUse::train);
-  {
-    StopSignals signals;
-    Trainer trainer(session,
-                    {.run = {.recipe = "quickstart.toml", .output = folder / "run"}, .quiet = true},
-                    signals);
-    EXPECT_EQ(trainer.run(), 0);
-  }
-  if (simulated != nullptr) {
-    outcome.violations = simulated->violations();
-    outcome.replays = simulated->replays();
-  }
+  Trainer trainer(session, {.run = {.recipe = "quickstart.toml", .output = output}, .quiet = true},
+                  signals);
+  EXPECT_EQ(trainer.run(), 0);
+  if (rank != 0 || simulated == nullptr) return;
+  outcome.violations = simulated->violations();
+  outcome.replays = simulated->replays();
+}
+
+Outcome train(const std::string& device, const std::vector<std::string>& sets = {}, int ranks = 1) {
+  const test::TemporaryFolder folder;
+  std::vector<std::string> all{"train.max_steps=20",       "train.gradient_accumulation=2",
+                               "train.clip_grad_norm=5",   "data.test_size=10",
+                               "checkpoint.every_steps=7", "communicator.bucket_mib=0.1",
+                               "communicator.name=threads"};
+  all.push_back(concat("train.global_batch_size=", 2 * ranks));
+  all.push_back(concat("data.train_size=", 30 * ranks));
+  all.insert(all.end(), sets.begin(), sets.end());
+  Outcome outcome;
+  StopSignals signals;
+  SimulatedRanks threads(ranks);
+  threads.run(
+      [&](int rank) { train_rank(threads, rank, device, all, folder / "run", signals, outcome); });
   std::ifstream file(folder / "run" / "metrics.jsonl");
   for (std::string line; std::getline(file, line);) {
     const Record record = record_from_json(line);
@@ -62,10 +76,10 @@ Outcome train(const std::string& device, const std::vector<std::string>& sets = 
   return outcome;
 }
 
-TEST(SimulatedDeviceTest, TrainsTheQuickstartsModelWithTheLossesOfReference) {
-  const Outcome expected = train("reference");
+void expect_losses_of_reference(const std::vector<std::string>& sets, int ranks) {
+  const Outcome expected = train("reference", sets, ranks);
   ASSERT_GE(expected.records.size(), 20u);
-  const Outcome simulated = train("simulated");
+  const Outcome simulated = train("simulated", sets, ranks);
   EXPECT_TRUE(simulated.violations.empty()) << simulated.violations.front();
   EXPECT_GT(simulated.replays, 0);
   ASSERT_EQ(simulated.records.size(), expected.records.size());
@@ -73,6 +87,14 @@ TEST(SimulatedDeviceTest, TrainsTheQuickstartsModelWithTheLossesOfReference) {
     EXPECT_EQ(simulated.records[i].loss, expected.records[i].loss) << "record " << i;
     EXPECT_EQ(simulated.records[i].top1, expected.records[i].top1) << "record " << i;
   }
+}
+
+TEST(SimulatedDeviceTest, TrainsTheQuickstartsModelWithTheLossesOfReference) {
+  expect_losses_of_reference({}, 1);
+}
+
+TEST(SimulatedDeviceTest, SoDoTwoRanksWithSumsInStreamOrder) {
+  expect_losses_of_reference({"train.sync_batch_norm=true"}, 2);
 }
 
 TEST(SimulatedDeviceTest, WithoutCaptureAndInAProfileNothingIsRecorded) {
