@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "polling.hpp"
 
 namespace lockstep::nccl {
 namespace {
@@ -18,20 +17,15 @@ struct Card {
   std::array<char, 256> host{};
 };
 
-void finish(const std::unique_ptr<Pending>& pending, double timeout_seconds,
-            std::string_view what) {
-  poll_until([&] { return pending->test(); }, timeout_seconds, what);
-}
-
 }  // namespace
 
-void require_own_gpus(Communicator& host, const std::string& gpu, double timeout_seconds) {
+void require_own_gpus(Communicator& host, const Polling& polling, const std::string& gpu) {
   Card mine;
   std::copy_n(gpu.begin(), std::min(gpu.size(), mine.gpu.size() - 1), mine.gpu.begin());
   gethostname(mine.host.data(), mine.host.size() - 1);
   std::vector<Card> cards(static_cast<size_t>(host.world_size()));
-  finish(host.start_all_gather(&mine, cards.data(), sizeof mine), timeout_seconds,
-         "the exchange of GPUs' names");
+  polling.finish(host.start_all_gather(&mine, cards.data(), sizeof mine),
+                 "the exchange of GPUs' names");
   for (size_t b = 0; b < cards.size(); ++b) {
     for (size_t a = 0; a < b; ++a) {
       if (cards[a].gpu[0] == '\0' || cards[a].gpu != cards[b].gpu) continue;
@@ -43,7 +37,7 @@ void require_own_gpus(Communicator& host, const std::string& gpu, double timeout
   }
 }
 
-ncclUniqueId share_unique_id(Communicator& host, double timeout_seconds) {
+ncclUniqueId share_unique_id(Communicator& host, const Polling& polling) {
   ncclUniqueId id{};
   if (host.rank() == 0) {
     const ncclResult_t result = ncclGetUniqueId(&id);
@@ -54,8 +48,8 @@ ncclUniqueId share_unique_id(Communicator& host, double timeout_seconds) {
            "more");
     }
   }
-  finish(host.start_broadcast(&id, sizeof id, 0, Memory::host), timeout_seconds,
-         "the exchange of NCCL's id");
+  polling.finish(host.start_broadcast(&id, sizeof id, 0, Memory::host),
+                 "the exchange of NCCL's id");
   return id;
 }
 

@@ -54,7 +54,7 @@ ncclDataType_t nccl_type(DType dtype) {
 class NcclCommunicator final : public Communicator {
  public:
   explicit NcclCommunicator(const CommunicatorOptions& options)
-      : timeout_seconds_(options.timeout_seconds), host_(options.make_host()) {}
+      : host_(options.make_host()), polling_(*host_, options.timeout_seconds) {}
 
   // All ranks together; collectives that were started are finished first.
   ~NcclCommunicator() override {
@@ -79,8 +79,8 @@ class NcclCommunicator final : public Communicator {
   void attach(Device& device) override {
     device_ = &device;
     try {
-      require_own_gpus(*host_, device.unique_id(), timeout_seconds_);
-      const ncclUniqueId id = share_unique_id(*host_, timeout_seconds_);
+      require_own_gpus(*host_, polling_, device.unique_id());
+      const ncclUniqueId id = share_unique_id(*host_, polling_);
       // NCCL takes the GPU that is current in this thread; a device makes itself current in every
       // thread that uses it.
       device.destroy_event(device.create_event());
@@ -96,27 +96,31 @@ class NcclCommunicator final : public Communicator {
 
   std::unique_ptr<Pending> start_all_reduce(void* data, int64_t count, DType dtype,
                                             Memory memory) override {
-    if (memory == Memory::host) return host_->start_all_reduce(data, count, dtype, memory);
+    if (memory == Memory::host) {
+      return counted(host_->start_all_reduce(data, count, dtype, memory));
+    }
     const ncclDataType_t type = nccl_type(dtype);
     call("ncclAllReduce", [&] {
       return ncclAllReduce(data, data, static_cast<size_t>(count), type, ncclSum, joined_,
                            stream());
     });
-    return std::make_unique<Enqueued>(*this);
+    return counted(std::make_unique<Enqueued>(*this));
   }
 
   std::unique_ptr<Pending> start_broadcast(void* data, int64_t bytes, int root,
                                            Memory memory) override {
-    if (memory == Memory::host) return host_->start_broadcast(data, bytes, root, memory);
+    if (memory == Memory::host) {
+      return counted(host_->start_broadcast(data, bytes, root, memory));
+    }
     call("ncclBroadcast", [&] {
       return ncclBroadcast(data, data, static_cast<size_t>(bytes), ncclInt8, root, joined_,
                            stream());
     });
-    return std::make_unique<Enqueued>(*this);
+    return counted(std::make_unique<Enqueued>(*this));
   }
 
   std::unique_ptr<Pending> start_all_gather(const void* mine, void* all, int64_t bytes) override {
-    return host_->start_all_gather(mine, all, bytes);
+    return counted(host_->start_all_gather(mine, all, bytes));
   }
 
   std::vector<Presence> call_roll(int64_t started, double seconds) override {
@@ -162,6 +166,11 @@ class NcclCommunicator final : public Communicator {
     Event* behind_;
   };
 
+  std::unique_ptr<Pending> counted(std::unique_ptr<Pending> started) {
+    polling_.count_started();
+    return started;
+  }
+
   cudaStream_t stream() const {
     return reinterpret_cast<cudaStream_t>(device_->communication_stream());
   }
@@ -181,11 +190,11 @@ class NcclCommunicator final : public Communicator {
   void call(const char* name, const Call& call) const {
     const ncclResult_t result = call();
     if (result != ncclSuccess && result != ncclInProgress) fail_call(name, result);
-    poll_until([&] { return check_state(name); }, timeout_seconds_, name);
+    polling_.until([&] { return check_state(name); }, name);
   }
 
-  const double timeout_seconds_;
   std::unique_ptr<Communicator> host_;
+  Polling polling_;
   Device* device_ = nullptr;
   ncclComm_t joined_ = nullptr;
 };
