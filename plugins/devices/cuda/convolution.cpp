@@ -59,57 +59,43 @@ class ConvolutionKernel final : public Kernel {
 };
 
 // dy, w -> dx
-class GradInputKernel final : public Kernel {
+class GradInputKernel final : public PlannedKernel {
  public:
   GradInputKernel(const ConvolutionProblem& problem, CudaDevice& device)
-      : problem_(problem),
-        handle_(device.handle()),
-        runner_(device.planner().plan(convolution_grad_input_graph(problem.shape))) {
-    plan_at_ = workspace_.add(runner_.plan().workspace_bytes());
+      : PlannedKernel(device, device.planner().plan(convolution_grad_input_graph(problem.shape))),
+        problem_(problem) {
     if (problem_.packs()) filter_at_ = workspace_.add(problem_.shape.filter_bytes());
   }
 
-  int64_t workspace_bytes() const override { return workspace_.bytes(); }
-  std::string_view implementation() const override { return runner_.plan().implementation(); }
-
   void launch(const KernelArguments& a) override {
-    const CudaStream stream = cuda_stream(a.stream);
     const void* const filter = cudnn_filter(problem_, a, filter_at_);
     const Argument arguments[] = {{kDy, a.inputs[0]}, {kW, filter}, {kDx, a.outputs[0]}};
-    runner_.run(handle_, stream, arguments, at(a.workspace, plan_at_));
+    run_plan(a, arguments);
   }
 
  private:
   ConvolutionProblem problem_;
-  cudnnHandle_t handle_;
-  Runner runner_;
-  WorkspaceLayout workspace_;
-  int64_t plan_at_ = 0, filter_at_ = 0;
+  int64_t filter_at_ = 0;
 };
 
 // x, dy -> dw, [db]
-class GradWeightKernel final : public Kernel {
+class GradWeightKernel final : public PlannedKernel {
  public:
   GradWeightKernel(const ConvolutionProblem& problem, bool bias, CudaDevice& device)
-      : problem_(problem),
+      : PlannedKernel(device, device.planner().plan(convolution_grad_weight_graph(problem.shape))),
+        problem_(problem),
         bias_(bias),
-        rows_(problem.shape.batch * problem.shape.y[1] * problem.shape.y[2]),
-        handle_(device.handle()),
-        runner_(device.planner().plan(convolution_grad_weight_graph(problem.shape))) {
-    plan_at_ = workspace_.add(runner_.plan().workspace_bytes());
+        rows_(problem.shape.batch * problem.shape.y[1] * problem.shape.y[2]) {
     if (problem_.packs()) filter_at_ = workspace_.add(problem_.shape.filter_bytes());
     if (bias_) sums_at_ = workspace_.add(sum_rows_workspace_bytes(rows_, problem_.filter.out));
   }
-
-  int64_t workspace_bytes() const override { return workspace_.bytes(); }
-  std::string_view implementation() const override { return runner_.plan().implementation(); }
 
   void launch(const KernelArguments& a) override {
     const CudaStream stream = cuda_stream(a.stream);
     const DType dtype = problem_.shape.dtype;
     void* const filter = problem_.packs() ? at(a.workspace, filter_at_) : a.outputs[0];
     const Argument arguments[] = {{kX, a.inputs[0]}, {kDy, a.inputs[1]}, {kDw, filter}};
-    runner_.run(handle_, stream, arguments, at(a.workspace, plan_at_));
+    run_plan(a, arguments);
     if (problem_.packs()) unpack_filter(problem_.filter, dtype, filter, a.outputs[0], stream);
     if (bias_) {
       sum_rows(rows_, problem_.filter.out, problem_.shape.y[0], dtype, a.inputs[1], output(a, 1),
@@ -121,10 +107,7 @@ class GradWeightKernel final : public Kernel {
   ConvolutionProblem problem_;
   bool bias_;
   int64_t rows_;
-  cudnnHandle_t handle_;
-  Runner runner_;
-  WorkspaceLayout workspace_;
-  int64_t plan_at_ = 0, filter_at_ = 0, sums_at_ = 0;
+  int64_t filter_at_ = 0, sums_at_ = 0;
 };
 
 std::unique_ptr<Kernel> make_convolution(const KernelRequest& request, CudaDevice& device) {

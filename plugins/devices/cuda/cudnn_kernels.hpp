@@ -32,8 +32,7 @@ struct ConvolutionProblem {
   // Whether KRSC differs in memory from the framework's (O, C / groups, kh, kw).
   bool packs() const;
 };
-// Of conv2d, its gradients and conv2d_inference. Throws Error{device} for groups whose channels
-// memory pads.
+// Of conv2d, its gradients and conv2d_inference.
 ConvolutionProblem convolution_problem(const KernelRequest& request);
 
 // x (N, K), y (N, O)
@@ -68,6 +67,30 @@ class WorkspaceLayout {
 };
 
 inline void* at(void* memory, int64_t offset) { return static_cast<std::byte*>(memory) + offset; }
+
+// A kernel around one plan. What it needs before and behind lies in the same workspace.
+class PlannedKernel : public Kernel {
+ public:
+  int64_t workspace_bytes() const final { return workspace_.bytes(); }
+  std::string_view implementation() const final { return runner_.plan().implementation(); }
+
+ protected:
+  PlannedKernel(CudaDevice& device, std::shared_ptr<const ExecutionPlan> plan)
+      : handle_(device.handle()),
+        runner_(std::move(plan)),
+        plan_at_(workspace_.add(runner_.plan().workspace_bytes())) {}
+
+  void run_plan(const KernelArguments& a, std::span<const Argument> arguments) {
+    runner_.run(handle_, cuda_stream(a.stream), arguments, at(a.workspace, plan_at_));
+  }
+
+  WorkspaceLayout workspace_;
+
+ private:
+  cudnnHandle_t handle_;
+  Runner runner_;
+  int64_t plan_at_;
+};
 
 // A product and what follows it: in one graph where cuDNN has an engine for that, else the product
 // alone and then add_epilogue().

@@ -47,59 +47,46 @@ class LinearKernel final : public Kernel {
 };
 
 // dy, w -> dx
-class GradInputKernel final : public Kernel {
+class GradInputKernel final : public PlannedKernel {
  public:
   GradInputKernel(const LinearShape& shape, CudaDevice& device)
-      : handle_(device.handle()),
-        runner_(plan_one_of(device, std::array{linear_grad_input_graph(shape),
-                                               convolution_grad_input_graph(of_pixels(shape))})) {}
-
-  int64_t workspace_bytes() const override { return runner_.plan().workspace_bytes(); }
-  std::string_view implementation() const override { return runner_.plan().implementation(); }
+      : PlannedKernel(
+            device,
+            plan_one_of(device, std::array{linear_grad_input_graph(shape),
+                                           convolution_grad_input_graph(of_pixels(shape))})) {}
 
   void launch(const KernelArguments& a) override {
     const Argument arguments[] = {{kDy, a.inputs[0]}, {kW, a.inputs[1]}, {kDx, a.outputs[0]}};
-    runner_.run(handle_, cuda_stream(a.stream), arguments, a.workspace);
+    run_plan(a, arguments);
   }
-
- private:
-  cudnnHandle_t handle_;
-  Runner runner_;
 };
 
 // x, dy -> dw, [db]
-class GradWeightKernel final : public Kernel {
+class GradWeightKernel final : public PlannedKernel {
  public:
   GradWeightKernel(const LinearShape& shape, bool bias, CudaDevice& device)
-      : shape_(shape),
-        bias_(bias),
-        handle_(device.handle()),
-        runner_(plan_one_of(device, std::array{linear_grad_weight_graph(shape),
-                                               convolution_grad_weight_graph(of_pixels(shape))})) {
-    plan_at_ = workspace_.add(runner_.plan().workspace_bytes());
+      : PlannedKernel(
+            device,
+            plan_one_of(device, std::array{linear_grad_weight_graph(shape),
+                                           convolution_grad_weight_graph(of_pixels(shape))})),
+        shape_(shape),
+        bias_(bias) {
     if (bias_) sums_at_ = workspace_.add(sum_rows_workspace_bytes(shape_.batch, shape_.out));
   }
 
-  int64_t workspace_bytes() const override { return workspace_.bytes(); }
-  std::string_view implementation() const override { return runner_.plan().implementation(); }
-
   void launch(const KernelArguments& a) override {
-    const CudaStream stream = cuda_stream(a.stream);
     const Argument arguments[] = {{kX, a.inputs[0]}, {kDy, a.inputs[1]}, {kDw, a.outputs[0]}};
-    runner_.run(handle_, stream, arguments, at(a.workspace, plan_at_));
+    run_plan(a, arguments);
     if (bias_) {
       sum_rows(shape_.batch, shape_.out, shape_.out, shape_.dtype, a.inputs[1], output(a, 1),
-               at(a.workspace, sums_at_), stream);
+               at(a.workspace, sums_at_), cuda_stream(a.stream));
     }
   }
 
  private:
   LinearShape shape_;
   bool bias_;
-  cudnnHandle_t handle_;
-  Runner runner_;
-  WorkspaceLayout workspace_;
-  int64_t plan_at_ = 0, sums_at_ = 0;
+  int64_t sums_at_ = 0;
 };
 
 std::unique_ptr<Kernel> make_linear(const KernelRequest& request, CudaDevice& device) {

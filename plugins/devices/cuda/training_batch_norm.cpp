@@ -79,21 +79,16 @@ class ChannelVectors {
 };
 
 // x, w, b, [residual] -> y, mean, variance, [mask]
-class BatchNormKernel final : public Kernel {
+class BatchNormKernel final : public PlannedKernel {
  public:
   BatchNormKernel(const BatchNormShape& shape, const BatchNormFusion& fusion, int64_t channels,
                   double epsilon, CudaDevice& device)
-      : fusion_(fusion),
+      : PlannedKernel(device, device.planner().plan(batch_norm_graph(shape, fusion))),
+        fusion_(fusion),
         channels_{channels, shape.x[1]},
         epsilon_(epsilon),
         epsilon_value_(shape.epsilon),
-        handle_(device.handle()),
-        runner_(device.planner().plan(batch_norm_graph(shape, fusion))),
-        plan_at_(workspace_.add(runner_.plan().workspace_bytes())),
         vectors_(channels_, workspace_, kVectors) {}
-
-  int64_t workspace_bytes() const override { return workspace_.bytes(); }
-  std::string_view implementation() const override { return runner_.plan().implementation(); }
 
   void launch(const KernelArguments& a) override {
     const CudaStream stream = cuda_stream(a.stream);
@@ -110,7 +105,7 @@ class BatchNormKernel final : public Kernel {
     if (fusion_.residual) arguments[count++] = {kResidual, a.inputs[3]};
     if (fusion_.relu) arguments[count++] = {kMask, a.outputs[3]};
     if (fusion_.relu) arguments[count++] = {kZero, &kZeroValue};
-    runner_.run(handle_, stream, std::span(arguments).first(count), at(ws, plan_at_));
+    run_plan(a, std::span(arguments).first(count));
     vectors_.bring(kMoment, a.outputs[1], ws, stream);
     variance_of_inv_std(inv_std, channels_.count, epsilon_, output(a, 2), stream);
   }
@@ -123,28 +118,19 @@ class BatchNormKernel final : public Kernel {
   Channels channels_;
   double epsilon_;
   float epsilon_value_;
-  cudnnHandle_t handle_;
-  Runner runner_;
-  WorkspaceLayout workspace_;
-  int64_t plan_at_;
   ChannelVectors vectors_;
 };
 
 // x, dy, mean, variance, w, [mask] -> dx, dw, db, [dresidual]
-class BatchNormGradKernel final : public Kernel {
+class BatchNormGradKernel final : public PlannedKernel {
  public:
   BatchNormGradKernel(const BatchNormShape& shape, const BatchNormFusion& fusion, int64_t channels,
                       double epsilon, CudaDevice& device)
-      : fusion_(fusion),
+      : PlannedKernel(device, device.planner().plan(batch_norm_grad_graph(shape, fusion))),
+        fusion_(fusion),
         channels_{channels, shape.x[1]},
         epsilon_(epsilon),
-        handle_(device.handle()),
-        runner_(device.planner().plan(batch_norm_grad_graph(shape, fusion))),
-        plan_at_(workspace_.add(runner_.plan().workspace_bytes())),
         vectors_(channels_, workspace_, kVectors) {}
-
-  int64_t workspace_bytes() const override { return workspace_.bytes(); }
-  std::string_view implementation() const override { return runner_.plan().implementation(); }
 
   void launch(const KernelArguments& a) override {
     const CudaStream stream = cuda_stream(a.stream);
@@ -166,7 +152,7 @@ class BatchNormGradKernel final : public Kernel {
     size_t count = 8;
     if (fusion_.relu) arguments[count++] = {kMask, a.inputs[5]};
     if (fusion_.residual) arguments[count++] = {kDResidual, a.outputs[3]};
-    runner_.run(handle_, stream, std::span(arguments).first(count), at(ws, plan_at_));
+    run_plan(a, std::span(arguments).first(count));
     vectors_.bring(kDWeight, a.outputs[1], ws, stream);
     vectors_.bring(kDShift, a.outputs[2], ws, stream);
   }
@@ -177,10 +163,6 @@ class BatchNormGradKernel final : public Kernel {
   BatchNormFusion fusion_;
   Channels channels_;
   double epsilon_;
-  cudnnHandle_t handle_;
-  Runner runner_;
-  WorkspaceLayout workspace_;
-  int64_t plan_at_;
   ChannelVectors vectors_;
 };
 
