@@ -27,7 +27,8 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 TEST(FilterTest, GoesToChannelsLastAndBackWithZerosBehind) {
   for (const FilterShape& shape :
        {FilterShape{5, 3, 3, 3, 8, 8}, FilterShape{40, 70, 1, 1, 40, 72},
-        FilterShape{2, 33, 7, 7, 2, 40}, FilterShape{8, 4, 1, 5, 8, 8}}) {
+        FilterShape{2, 33, 7, 7, 2, 40}, FilterShape{8, 4, 1, 5, 8, 8},
+        FilterShape{9, 2, 3, 3, 16, 8, 3}, FilterShape{66, 17, 1, 2, 72, 56, 3}}) {
     const int64_t pixels = shape.height * shape.width;
     const auto w = numbers("w", static_cast<size_t>(shape.out * shape.in * pixels));
     std::vector<float> krsc(static_cast<size_t>(shape.stored_out * pixels * shape.stored_in), kNaN);
@@ -35,9 +36,10 @@ TEST(FilterTest, GoesToChannelsLastAndBackWithZerosBehind) {
     for (int64_t i = 0; i < static_cast<int64_t>(krsc.size()); ++i) {
       const int64_t c = i % shape.stored_in, pixel = i / shape.stored_in % pixels;
       const int64_t o = i / shape.stored_in / pixels;
-      const bool exists = o < shape.out && c < shape.in;
+      const int64_t own = c - o / (shape.out / shape.groups) * shape.in;
+      const bool exists = o < shape.out && own >= 0 && own < shape.in;
       const float expected =
-          exists ? w[static_cast<size_t>((o * shape.in + c) * pixels + pixel)] : 0.0f;
+          exists ? w[static_cast<size_t>((o * shape.in + own) * pixels + pixel)] : 0.0f;
       ASSERT_EQ(krsc[static_cast<size_t>(i)], expected) << i;
     }
     std::vector<float> back(w.size(), kNaN);
@@ -65,6 +67,11 @@ TEST(FilterTest, FoldsABatchNormThatFollows) {
         EXPECT_NEAR(krsc[(o * 2 + pixel) * 8 + c], expected, 1e-6);
       }
     }
+  }
+  const FilterShape grouped{4, 1, 1, 1, 8, 8, 2};
+  fold_filter(grouped, DType::f32, w.data(), DType::f32, {}, krsc.data(), nullptr, nullptr);
+  for (size_t o = 0; o < 8; ++o) {
+    for (size_t c = 0; c < 8; ++c) EXPECT_EQ(krsc[o * 8 + c], o < 4 && c == o / 2 ? w[o] : 0);
   }
   const FoldedBatchNorm none{b.data(), nullptr, nullptr, nullptr, nullptr, 0};
   fold_filter(shape, DType::f32, w.data(), DType::f32, none, krsc.data(), bias.data(), nullptr);

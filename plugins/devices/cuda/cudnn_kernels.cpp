@@ -66,16 +66,16 @@ ConvolutionProblem convolution_problem(const KernelRequest& request) {
   const auto& a = request.attributes.as<Conv2dAttributes>();
   const Roles roles = roles_of(request);
   const Shape &x = roles.x.shape, &w = roles.w.shape, &y = roles.y.shape;
-  if (a.groups > 1 && (stored_channels(x[1]) != x[1] || stored_channels(y[1]) != y[1])) {
-    fail(Failure::device, "has ", x[1], " and ", y[1], " channels in ", a.groups,
-         " groups; expected multiples of 8, for memory pads channels to them");
-  }
+  // Channels that memory pads make no groups of one size: such a convolution is done densely.
+  const bool dense = stored_channels(x[1]) != x[1] || stored_channels(y[1]) != y[1];
+  const int64_t groups = dense ? 1 : a.groups;
   const FilterShape filter{.out = w[0],
                            .in = w[1],
                            .height = w[2],
                            .width = w[3],
                            .stored_out = stored_channels(w[0]),
-                           .stored_in = a.groups > 1 ? w[1] : stored_channels(w[1])};
+                           .stored_in = stored_channels(x[1]) / groups,
+                           .groups = dense ? a.groups : 1};
   return {{.dtype = roles.x.dtype,
            .batch = x[0],
            .x = stored(x),
@@ -84,7 +84,7 @@ ConvolutionProblem convolution_problem(const KernelRequest& request) {
            .stride = pair(a.stride),
            .padding = pair(a.padding),
            .dilation = pair(a.dilation),
-           .groups = a.groups},
+           .groups = groups},
           filter};
 }
 

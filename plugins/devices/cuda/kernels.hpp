@@ -17,12 +17,15 @@ namespace lockstep::cuda {
 class CudaDevice;
 using CudaStream = CUstream_st*;
 
-// The two sides of a filter: w (out, in, height, width) as the framework has it, and KRSC.
+// The two sides of a filter: w (out, in, height, width) as the framework has it, and KRSC. With
+// `groups` KRSC is that of the dense convolution which does the same: the filters of each group see
+// the channels of the others through zeros.
 struct FilterShape {
   int64_t out, in, height, width;  // in: C / groups
-  int64_t stored_out, stored_in;   // of KRSC, at least out and in
+  int64_t stored_out, stored_in;   // of KRSC, at least out and groups * in
+  int64_t groups = 1;
 };
-// KRSC <- w; both of type `dtype`. The padding becomes zero.
+// KRSC <- w; both of type `dtype`. What w does not have becomes zero.
 void pack_filter(const FilterShape& shape, DType dtype, const void* w, void* krsc, CudaStream);
 // w <- KRSC
 void unpack_filter(const FilterShape& shape, DType dtype, const void* krsc, void* w, CudaStream);

@@ -15,10 +15,15 @@ constexpr int kTile = 32;
 constexpr int kThreads = 256;
 
 // (samples, channels, pixels) on the plain side, (stored samples, pixels, stored channels) on the
-// other; what is stored beyond the existing is zero.
+// other, where the channels of each group of samples lie behind those of the one before; what is
+// stored beyond the existing is zero.
 struct Transposition {
   int64_t samples, channels, pixels;
   int64_t stored_samples, stored_channels;
+  int64_t groups = 1;
+
+  // The stored channel in which the first one of a sample lies.
+  LS_HD int64_t first_channel(int64_t sample) const { return sample * groups / samples * channels; }
 
   // A tile is of 32 channels and as many pixels, or all where there are fewer: then its plain side
   // is one row.
@@ -39,10 +44,12 @@ template <class Body>
 __device__ void for_each_plain(const Transposition& t, int64_t sample, int64_t channel,
                                int64_t pixel, Body body) {
   const int pixels = t.tile_pixels();
+  const int64_t first = channel - t.first_channel(sample);
   for (int i = static_cast<int>(threadIdx.x); i < kTile * pixels; i += kThreads) {
     const int c = i / pixels, p = i % pixels;
-    const bool exists = sample < t.samples && channel + c < t.channels && pixel + p < t.pixels;
-    const int64_t at = (sample * t.channels + channel + c) * t.pixels + pixel + p;
+    const int64_t own = first + c;
+    const bool exists = sample < t.samples && own >= 0 && own < t.channels && pixel + p < t.pixels;
+    const int64_t at = (sample * t.channels + own) * t.pixels + pixel + p;
     body(c * kRow + p, exists ? at : -1);
   }
 }
@@ -128,7 +135,8 @@ Transposition of_filter(const FilterShape& shape) {
           .channels = shape.in,
           .pixels = shape.height * shape.width,
           .stored_samples = shape.stored_out,
-          .stored_channels = shape.stored_in};
+          .stored_channels = shape.stored_in,
+          .groups = shape.groups};
 }
 
 // KRSC <- w * scale[o], bias[o] <- shift, of a batch norm that follows; a block per output channel
@@ -147,9 +155,10 @@ __global__ void fold_kernel(Transposition t, const From* w, FoldedBatchNorm f, T
   if (threadIdx.x == 0 && bias != nullptr) bias[o] = shift;
   const int64_t count = t.pixels * t.stored_channels;
   for (int64_t i = threadIdx.x; i < count; i += blockDim.x) {
-    const int64_t pixel = i / t.stored_channels, channel = i % t.stored_channels;
-    const bool exists = o < t.samples && channel < t.channels;
-    const int64_t at = (o * t.channels + channel) * t.pixels + pixel;
+    const int64_t pixel = i / t.stored_channels;
+    const int64_t own = i % t.stored_channels - t.first_channel(o);
+    const bool exists = o < t.samples && own >= 0 && own < t.channels;
+    const int64_t at = (o * t.channels + own) * t.pixels + pixel;
     krsc[o * count + i] = from_float<To>(exists ? to_float(w[at]) * scale : 0.0f);
   }
 }
