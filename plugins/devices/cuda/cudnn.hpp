@@ -45,6 +45,16 @@ inline constexpr auto kAttributeType<cudnnBackendNormMode_t> = CUDNN_TYPE_NORM_M
 template <>
 inline constexpr auto kAttributeType<cudnnBackendNormFwdPhase_t> = CUDNN_TYPE_NORM_FWD_PHASE;
 
+// Deprecated, yet without it cuDNN's ReLU makes 0 of NaN, and a diverged training goes on with a
+// finite loss.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+template <>
+inline constexpr auto kAttributeType<cudnnNanPropagation_t> = CUDNN_TYPE_NAN_PROPOGATION;
+inline constexpr auto kNanPropagation = CUDNN_ATTR_POINTWISE_NAN_PROPAGATION;
+inline constexpr auto kPropagateNan = CUDNN_PROPAGATE_NAN;
+#pragma GCC diagnostic pop
+
 // A handle to a descriptor; copies are the same descriptor.
 class Descriptor {
  public:
