@@ -43,7 +43,8 @@ namespace {
 class Trial {
  public:
   // Delegates, so that what is there goes where the rest fails.
-  Trial(const OperationGraph& graph, int64_t workspace_bytes) : Trial() {
+  Trial(cudnnHandle_t handle, const OperationGraph& graph, int64_t workspace_bytes) : Trial() {
+    handle_ = handle;
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     for (cudaEvent_t& event : events) check(cudaEventCreate(&event), "cudaEventCreate");
     for (const GraphTensor& tensor : graph.tensors) {
@@ -55,6 +56,7 @@ class Trial {
     workspace = allocate(workspace_bytes);
   }
   ~Trial() {
+    cudnnSetStream(handle_, nullptr);  // this one's goes
     for (void* memory : memory_) cudaFree(memory);
     for (cudaEvent_t event : events) {
       if (event != nullptr) cudaEventDestroy(event);
@@ -82,6 +84,7 @@ class Trial {
     return memory;
   }
 
+  cudnnHandle_t handle_ = nullptr;
   std::vector<void*> memory_;
 };
 
@@ -90,7 +93,7 @@ class Trial {
 double measure(cudnnHandle_t handle, const OperationGraph& graph,
                std::shared_ptr<const ExecutionPlan> plan) {
   constexpr int kRuns = 4;  // the first warms up
-  Trial trial(graph, plan->workspace_bytes());
+  Trial trial(handle, graph, plan->workspace_bytes());
   Runner runner(std::move(plan));
   double least = 0;
   for (int run = 0; run < kRuns; ++run) {

@@ -13,6 +13,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "runtime/guard.hpp"
 
 namespace lockstep::cuda {
 namespace {
@@ -93,7 +94,7 @@ StoredPlan PlanCache::store(const PlanKey& key, const StoredPlan& plan) {
   json["checksum"] = hash_text(plan.plan + plan.implementation);
 
   const fs::path path = folder_ / key.file_name();
-  const fs::path temporary = concat(path.string(), '.', getpid());
+  const fs::path temporary = concat(path.string(), '.', host_name(), '.', getpid());
   std::error_code error;
   fs::create_directories(folder_, error);
   std::ofstream file(temporary);

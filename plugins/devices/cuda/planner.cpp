@@ -1,6 +1,8 @@
 #include "planner.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -12,11 +14,22 @@ namespace {
 
 // How many of the heuristics' engines are measured.
 constexpr size_t kMeasured = 8;
+// How many of these may be compiled at plan time, which takes about a second each.
+constexpr size_t kMeasuredCompiled = 3;
 // How many engines the heuristics are asked for.
 constexpr int64_t kMostEngines = 64;
 
 bool has_note(const Descriptor& engine, cudnnBackendNumericalNote_t note) {
   return engine.has(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, note);
+}
+
+bool is_compiled(const Descriptor& engine) {
+  return engine.has(CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
+                    CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
+}
+
+Descriptor engine_of(const Descriptor& configuration) {
+  return configuration.parts(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1).at(0);
 }
 
 // "cudnn engine 38, tensor cores"
@@ -26,9 +39,17 @@ std::string engine_text(const Descriptor& engine) {
   if (has_note(engine, CUDNN_NUMERICAL_NOTE_WINOGRAD)) text += ", wino";
   if (has_note(engine, CUDNN_NUMERICAL_NOTE_FFT)) text += ", fft";
   if (has_note(engine, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) text += ", not deterministic";
-  const bool compiled = engine.has(CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
-                                   CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
-  return compiled ? text + ", compiled" : text;
+  return is_compiled(engine) ? text + ", compiled" : text;
+}
+
+// As the cache keeps it; empty where cuDNN cannot write it down.
+std::string storable_form(const ExecutionPlan& plan) {
+  try {
+    return plan.descriptor().characters(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
+  } catch (const Error& error) {
+    log::debug(concat(plan.implementation(), " cannot be kept: ", error.what()));
+    return "";
+  }
 }
 
 std::string options_text(const PlannerOptions& options, bool tuned) {
@@ -92,12 +113,11 @@ Planner::Plan Planner::load_or_choose(const OperationGraph& graph, const std::st
                     .label = graph.label,
                     .graph = text};
   if (Plan stored = load(key)) return stored;
-  Plan chosen = choose(graph);
-  const StoredPlan mine{
-      chosen->descriptor().characters(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION),
-      chosen->implementation()};
-  const StoredPlan kept = cache_.store(key, mine);
-  if (kept.plan == mine.plan) return chosen;
+  const auto [chosen, is_to_stay] = choose(graph);
+  const std::string form = is_to_stay ? storable_form(*chosen) : "";
+  if (form.empty()) return chosen;
+  const StoredPlan kept = cache_.store(key, {form, chosen->implementation()});
+  if (kept.plan == form) return chosen;
   Plan first = load(key);  // another rank's
   return first != nullptr ? first : chosen;
 }
@@ -125,23 +145,28 @@ Descriptor Planner::new_plan() const {
   return plan;
 }
 
-Planner::Plan Planner::choose(const OperationGraph& graph) const {
+Planner::Choice Planner::choose(const OperationGraph& graph) const {
   std::string refusals;
   const std::vector<Plan> plans = candidates(graph, tunes() ? kMeasured : 1, refusals);
   if (plans.empty()) {
     fail(Failure::device, graph.label, ": cuDNN ", cudnn_version_text(), " has no engine on sm_",
          gpu_.architecture, " (", options_text(options_, false), "): ", refusals);
   }
-  if (plans.size() == 1) return plans[0];
+  if (plans.size() == 1) return {plans[0], true};
+  std::vector<double> times;
+  for (const Plan& plan : plans) times.push_back(time_or_infinity(graph, plan));
+  const auto fastest = std::min_element(times.begin(), times.end());
+  return {plans[static_cast<size_t>(fastest - times.begin())], std::isfinite(*fastest)};
+}
+
+double Planner::time_or_infinity(const OperationGraph& graph, const Plan& plan) const {
   try {
-    const auto time = [&](const Plan& plan) { return measure(handle_, graph, plan); };
-    std::vector<double> times;
-    std::transform(plans.begin(), plans.end(), std::back_inserter(times), time);
-    const auto fastest = std::min_element(times.begin(), times.end()) - times.begin();
-    return plans[static_cast<size_t>(fastest)];
+    return measure(handle_, graph, plan);
   } catch (const Error& error) {
-    log::debug(concat(graph.label, ": not measured, the first engine is taken: ", error.what()));
-    return plans[0];
+    log::debug(
+        concat(graph.label, ": ", plan->implementation(), " is not measured: ", error.what()));
+    (void)cudaGetLastError();  // it is not the next launch's
+    return std::numeric_limits<double>::infinity();
   }
 }
 
@@ -150,6 +175,7 @@ Planner::Plan Planner::choose(const OperationGraph& graph) const {
 std::vector<Planner::Plan> Planner::candidates(const OperationGraph& graph, size_t most,
                                                std::string& refusals) const {
   std::vector<Plan> plans;
+  size_t compiled_plans = 0;
   const auto refuse = [&](const char* reason) {
     if (refusals.find(reason) == refusals.npos) {
       refusals += concat(refusals.empty() ? "" : "; ", reason);
@@ -164,10 +190,14 @@ std::vector<Planner::Plan> Planner::candidates(const OperationGraph& graph, size
       refuse(error.what());
     }
     for (const Descriptor& configuration : configurations) {
+      const bool compiled = is_compiled(engine_of(configuration));
+      if (compiled && compiled_plans == kMeasuredCompiled) continue;
       try {
         plans.push_back(plan_engine(configuration, graph));
+        if (compiled) ++compiled_plans;
       } catch (const Error& error) {
         refuse(error.what());
+        (void)cudaGetLastError();  // it is not the next launch's
       }
       if (plans.size() == most) return plans;
     }
@@ -189,8 +219,11 @@ std::vector<Descriptor> Planner::engines(const Descriptor& graph,
 
 Planner::Plan Planner::plan_engine(const Descriptor& configuration,
                                    const OperationGraph& graph) const {
-  const Descriptor engine =
-      configuration.parts(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1).at(0);
+  const Descriptor engine = engine_of(configuration);
+  if (has_note(engine, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) ||
+      has_note(engine, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)) {
+    fail(Failure::device, "an engine rounds its inputs or sums to half precision");
+  }
   if (options_.deterministic && has_note(engine, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) {
     fail(Failure::device, "an engine is not deterministic");
   }

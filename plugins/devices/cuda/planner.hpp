@@ -46,7 +46,13 @@ class Planner {
   Plan load(const PlanKey& key) const;
   Descriptor new_plan() const;
   Plan load_or_choose(const OperationGraph& graph, const std::string& text);
-  Plan choose(const OperationGraph& graph) const;
+  // The plan to take, and whether it is to stay: not where measuring was meant and failed.
+  struct Choice {
+    Plan plan;
+    bool is_to_stay;
+  };
+  Choice choose(const OperationGraph& graph) const;
+  double time_or_infinity(const OperationGraph& graph, const Plan& plan) const;
   std::vector<Descriptor> engines(const Descriptor& graph, cudnnBackendHeurMode_t mode) const;
   std::vector<Plan> candidates(const OperationGraph& graph, size_t most,
                                std::string& refusals) const;
