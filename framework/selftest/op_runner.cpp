@@ -190,28 +190,34 @@ std::vector<Layout> used_layouts(const Device& device, const OpRegistry& ops) {
   return layouts;
 }
 
+PreparedNode prepare_node(Device& device, const Graph& graph, const Node& node,
+                          const std::vector<TensorType>& inputs, Layout available,
+                          const Registry* registry) {
+  const LayoutChoice choice = choose_layouts(device, graph, node, available);
+  PreparedNode prepared{with_layouts(inputs, choice.inputs),
+                        with_layouts(node.outputs, choice.outputs), nullptr};
+  const KernelRequest request{node.op,         node.label,       node.attributes,
+                              prepared.inputs, prepared.outputs, graph.ops().at(node.op),
+                              graph.mode()};
+  prepared.kernel =
+      registry != nullptr ? prepare_kernel(request, *registry, device) : device.prepare(request);
+  return prepared;
+}
+
 NodeResult run_node(Device& device, const Graph& graph, const Node& node,
                     const std::vector<const Tensor*>& inputs, const RunOptions& options) {
-  const OpDef& definition = graph.ops().at(node.op);
-  const LayoutChoice choice = choose_layouts(device, graph, node, options.available);
   std::vector<TensorType> types;
   for (const Tensor* input : inputs) types.push_back(input->type());
-  const std::vector<TensorType> in_types = with_layouts(types, choice.inputs);
-  const std::vector<TensorType> out_types = with_layouts(node.outputs, choice.outputs);
-
+  const auto [in_types, out_types, kernel] =
+      prepare_node(device, graph, node, types, options.available, options.registry);
   NodeResult result;
+  result.implementation = kernel->implementation();
   const InPlace* in_place = options.in_place;
   if (in_place != nullptr) {
     const TensorType& from = in_types[static_cast<size_t>(in_place->input)];
     const TensorType& to = out_types[static_cast<size_t>(in_place->output)];
     if (from.layout != to.layout || from.bytes() != to.bytes()) return result;
   }
-  const KernelRequest request{node.op,   node.label, node.attributes, in_types,
-                              out_types, definition, graph.mode()};
-  const auto kernel = options.registry != nullptr
-                          ? prepare_kernel(request, *options.registry, device)
-                          : device.prepare(request);
-  result.implementation = kernel->implementation();
 
   std::vector<Placed> in, out;
   for (size_t i = 0; i < inputs.size(); ++i) {

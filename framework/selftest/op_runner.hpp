@@ -29,6 +29,17 @@ LayoutChoice choose_layouts(const Device& device, const Graph& graph, const Node
 // meet.
 std::vector<Layout> used_layouts(const Device& device, const OpRegistry& ops);
 
+// A node's kernel, with the node's types as the device chooses their layouts.
+struct PreparedNode {
+  std::vector<TensorType> inputs, outputs;
+  std::unique_ptr<Kernel> kernel;
+};
+// `inputs` may be of other types than the graph's. Kernels that plugins bring come from the
+// registry; null: the device's own alone.
+PreparedNode prepare_node(Device& device, const Graph& graph, const Node& node,
+                          const std::vector<TensorType>& inputs, Layout available,
+                          const Registry* registry = nullptr);
+
 struct NodeResult {
   std::vector<Tensor> outputs;
   std::string implementation;

@@ -1,8 +1,10 @@
 // LABELS: slow
 // NEEDS: cuda null_driver
 // Every cuDNN graph of every recipe, in training and evaluation, in fp32, bf16 and fp16, planned
-// for A100, H100 and B200. LOCKSTEP_AOT_SHARD=2/8 plans the second eighth of them. Plans are kept
-// in the build tree, so that a second run only loads them.
+// for A100, H100 and B200; and the nodes of the self-test in half precision. LOCKSTEP_AOT_SHARD=2/8
+// plans the second eighth of them. Plans are kept in the build tree, so that a second run only
+// loads them.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -51,6 +53,15 @@ TEST(AllPlansTest, EveryRecipePlansForEveryGpuInEveryPrecision) {
     }
   }
   std::printf("%s", summary_table(results).c_str());
+}
+
+TEST(AllPlansTest, EveryNodeOfTheSelfTestIsPreparedInHalfPrecision) {
+  if (!has_null_driver()) GTEST_SKIP() << "needs tests/cuda/null_driver.c, as ctest gives it";
+  for (DType dtype : {DType::bf16, DType::f16}) {
+    const OpCasePlans plans = plan_op_cases(dtype);
+    EXPECT_THAT(plans.refused, ::testing::IsEmpty());
+    EXPECT_GT(plans.prepared, 200);
+  }
 }
 
 }  // namespace

@@ -16,7 +16,10 @@
 #include "base/error.hpp"
 #include "device.hpp"
 #include "planner.hpp"
+#include "selftest/op_cases.hpp"
+#include "selftest/op_runner.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/test_devices.hpp"
 #include "train/session.hpp"
 
 namespace lockstep::testing {
@@ -155,6 +158,33 @@ std::vector<PlanningResult> plan_cases(const std::vector<PlanningCase>& cases) {
     std::fflush(stdout);
   }
   return results;
+}
+
+OpCasePlans plan_op_cases(DType dtype) {
+  constexpr int kH100 = 90;
+  cuda::CudaDevice device(device_description(kH100), {.tf32 = false});
+  const OpRegistry& ops = test::test_ops();
+  const std::vector<Layout> layouts = used_layouts(device, ops);
+  OpCasePlans plans;
+  const auto prepare = [&](const OpCase& op_case, const Graph& graph, const Node& node) {
+    std::vector<TensorType> types;
+    for (ValueId input : node.inputs) types.push_back(graph.type(input));
+    try {
+      for (Layout available : layouts) prepare_node(device, graph, node, types, available);
+      ++plans.prepared;
+    } catch (const Error& error) {
+      plans.refused.push_back(concat(op_case.text, " | ", node.op, ": ", error.what()));
+    }
+  };
+  for (const OpCase& op_case : op_cases()) {
+    if (is_half(dtype) && !has_half_values(op_case)) continue;
+    const CaseGraph graph = make_graph(op_case, ops, dtype);
+    for (const Node& node : graph.graph->nodes()) {
+      if (node.op == "input" || node.op == "all_reduce") continue;
+      if (device.supports(node.op, node.attributes, dtype)) prepare(op_case, *graph.graph, node);
+    }
+  }
+  return plans;
 }
 
 std::string summary_table(const std::vector<PlanningResult>& results) {

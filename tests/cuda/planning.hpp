@@ -50,6 +50,14 @@ std::vector<std::string> all_recipes();
 // Two at a time. Plans are kept in, and taken from, the folder that LOCKSTEP_PLAN_CACHE names.
 std::vector<PlanningResult> plan_cases(const std::vector<PlanningCase>& cases);
 
+// The nodes of all op cases in this type, as the self-test and the conformance tests run them:
+// without TF32, for an H100. Returns what was refused and why.
+struct OpCasePlans {
+  int64_t prepared = 0;
+  std::vector<std::string> refused;
+};
+OpCasePlans plan_op_cases(DType dtype);
+
 // A line per architecture and precision: networks, launches, graphs, workspace, engines.
 std::string summary_table(const std::vector<PlanningResult>& results);
 

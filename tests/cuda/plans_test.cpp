@@ -39,6 +39,13 @@ TEST(PlansTest, ResNetsInBf16PlanForH100) {
   std::printf("%s", summary_table(results).c_str());
 }
 
+TEST(PlansTest, EveryNodeOfTheSelfTestIsPreparedInFloat) {
+  if (!has_null_driver()) GTEST_SKIP() << "needs tests/cuda/null_driver.c, as ctest gives it";
+  const OpCasePlans plans = plan_op_cases(DType::f32);
+  EXPECT_THAT(plans.refused, ::testing::IsEmpty());
+  EXPECT_GT(plans.prepared, 300);
+}
+
 ConvolutionShape small_convolution(DType dtype) {
   return {.dtype = dtype,
           .batch = 16,

@@ -16,7 +16,8 @@ Registry& test_registry() {
 }  // namespace
 
 Device& test_device(const std::string& name) {
-  static std::map<std::string, std::unique_ptr<Device>> devices;
+  // Never destroyed: at the end of the process a GPU's runtime may be gone before them.
+  static auto& devices = *new std::map<std::string, std::unique_ptr<Device>>;
   std::unique_ptr<Device>& device = devices[name];
   if (device == nullptr)
     device = test_registry().find_device(name).make({.threads = 2, .tf32 = false});
