@@ -15,3 +15,9 @@ echo "$out"
 for line in 'images/s, peak memory' 'start to first launch' 'executor overhead' conv2d_grad; do
   grep -q "$line" <<<"$out" || { echo "failed: no line with '$line'"; exit 1; }
 done
+
+# Without a GPU every part of on_gpu that needs one says so.
+[ ! -e /dev/nvidiactl ] || exit 0
+out=$("$LOCKSTEP_SOURCE_DIR/tests/benchmark/on_gpu" "$LOCKSTEP_BUILD_DIR") && { echo "failed: no GPU, but all passed"; exit 1; }
+echo "$out"
+grep -q '^failed: machine .* selftest (5)' <<<"$out" || { echo "failed: expected 'failed: … selftest (5)'"; exit 1; }

@@ -39,37 +39,39 @@ struct Arguments {
   std::vector<std::string> sets;
 };
 
-// Pictures of noise with labels by turns.
+// Pictures of noise with labels by turns, in the memory that the device wants for batches.
 class NoiseBatch {
  public:
-  NoiseBatch(int64_t samples, const Shape& image, int64_t classes)
-      : images_(static_cast<size_t>(samples * image.numel())),
-        labels_(static_cast<size_t>(samples)),
-        weights_(static_cast<size_t>(samples), 1.0F),
-        indices_(static_cast<size_t>(samples)) {
+  NoiseBatch(Device& device, int64_t samples, const Shape& image, int64_t classes)
+      : samples_(samples),
+        images_(device, samples * image.numel()),
+        labels_(device, samples * size_of(DType::i32)),
+        weights_(device, samples * size_of(DType::f32)),
+        indices_(device, samples * size_of(DType::i64)) {
     RandomStream random(1, "benchmark");
-    for (uint8_t& pixel : images_) pixel = static_cast<uint8_t>(random.below(256));
-    for (size_t i = 0; i < labels_.size(); ++i) {
-      labels_[i] = static_cast<int32_t>(static_cast<int64_t>(i) % classes);
-      indices_[i] = static_cast<int64_t>(i);
+    const Batch filled = batch();
+    for (int64_t i = 0; i < images_.bytes(); ++i) {
+      filled.images[i] = static_cast<uint8_t>(random.below(256));
+    }
+    for (int64_t i = 0; i < samples; ++i) {
+      filled.labels[i] = static_cast<int32_t>(i % classes);
+      filled.weights[i] = 1;
+      filled.indices[i] = i;
     }
   }
 
-  Batch batch() {
-    const auto samples = static_cast<int64_t>(labels_.size());
-    return {.samples = samples,
-            .capacity = samples,
-            .images = images_.data(),
-            .labels = labels_.data(),
-            .weights = weights_.data(),
-            .indices = indices_.data()};
+  Batch batch() const {
+    return {.samples = samples_,
+            .capacity = samples_,
+            .images = reinterpret_cast<uint8_t*>(images_.data()),
+            .labels = reinterpret_cast<int32_t*>(labels_.data()),
+            .weights = reinterpret_cast<float*>(weights_.data()),
+            .indices = reinterpret_cast<int64_t*>(indices_.data())};
   }
 
  private:
-  std::vector<uint8_t> images_;
-  std::vector<int32_t> labels_;
-  std::vector<float> weights_;
-  std::vector<int64_t> indices_;
+  int64_t samples_;
+  HostMemory images_, labels_, weights_, indices_;
 };
 
 PlanRequest request_for(const Recipe& recipe, const Arguments& arguments, Registry& registry) {
@@ -97,7 +99,7 @@ class Bench {
                optimizer_->slots(), 1, is_training()),
         plan_(compile(request_, registry_, *device_, state_.layout)),
         executor_(*device_, state_, *communication_),
-        noise_(request_.batch_size, arguments.image, arguments.classes) {
+        noise_(*device_, request_.batch_size, arguments.image, arguments.classes) {
     state_.initialize({.seed = recipe_.seed});
     executor_.attach(plan_, arguments.image);
     if (!is_training()) return;

@@ -1,13 +1,16 @@
 """Training steps in PyTorch's eager mode on one fixed batch of noise, or evaluations by its frozen
 TorchScript, driven through standard input.
 
-    python3 torch_step.py CASE THREADS nchw|channels_last
+    python3 torch_step.py CASE THREADS cpu|cuda fp32|bf16|fp16 BATCH_SIZE nchw|channels_last
 
 Each line of input says how many steps to run; the answer is the seconds they took. A step is what
 it is in step.cpp: uint8 images to standardised floats, forward, mean cross-entropy, backward,
-SGD with momentum and weight decay (fused, the fastest there is), and the loss read. An evaluation is
-uint8 images to logits, traced, frozen and optimised for inference, which folds batch norm into the
-convolutions and lets oneDNN choose its formats.
+SGD with momentum and weight decay (fused, the fastest there is), and the loss read. In bf16 and fp16
+autocast chooses what is computed in half, and in fp16 a GradScaler scales the loss. On a GPU the
+images come from pinned memory in every step, cuDNN measures its engines, and fp32 may use TF32: all
+three are Lockstep's defaults. An evaluation, on the cpu in fp32, is uint8 images to logits, traced,
+frozen and optimised for inference, which folds batch norm into the convolutions and lets oneDNN
+choose its formats.
 """
 
 import sys
@@ -90,7 +93,7 @@ class Standardized(nn.Module):
         return self.model(images.float().mul_(self.scale).add_(self.shift))
 
 
-def training_step(model, case, images):
+def training_step(model, case, images, device, precision):
     model.train()
     optimizer = torch.optim.SGD(
         model.parameters(),
@@ -100,13 +103,21 @@ def training_step(model, case, images):
         weight_decay=5e-4,
         fused=True,
     )
-    labels = torch.arange(case.batch_size) % case.classes
+    labels = torch.arange(images.shape[0]) % case.classes
+    if device == "cuda":
+        images, labels = images.pin_memory(), labels.pin_memory()
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
 
     def step():
-        loss = F.cross_entropy(model(images), labels)
+        x = images.to(device, non_blocking=True)
+        y = labels.to(device, non_blocking=True)
+        with torch.autocast(device, dtype=half, enabled=half is not None):
+            loss = F.cross_entropy(model(x), y)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
         return loss.item()
 
     return step
@@ -128,17 +139,22 @@ def evaluation_step(model, images):
 
 
 def main():
-    name, threads, layout = sys.argv[1:]
+    name, threads, device, precision, batch_size, layout = sys.argv[1:]
     case = CASES[name]
     torch.set_num_threads(int(threads))
     torch.manual_seed(1)
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = True
     memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
 
     model = MODELS[name.removesuffix("-evaluation")](case.classes)
-    model = Standardized(model.to(memory_format=memory_format), case.image[0])
-    images = torch.randint(0, 256, (case.batch_size, *case.image), dtype=torch.uint8)
+    model = Standardized(model.to(memory_format=memory_format), case.image[0]).to(device)
+    images = torch.randint(0, 256, (int(batch_size), *case.image), dtype=torch.uint8)
     images = images.contiguous(memory_format=memory_format)
-    step = evaluation_step(model, images) if case.evaluation else training_step(model, case, images)
+    if case.evaluation:
+        step = evaluation_step(model, images)
+    else:
+        step = training_step(model, case, images, device, precision)
 
     for line in sys.stdin:
         started = time.perf_counter()
