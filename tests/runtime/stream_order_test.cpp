@@ -95,6 +95,25 @@ TEST(StreamOrderTest, RecordedSegmentsDoSoToo) {
   expect_bits_of_reference(training, 4100, 10);
 }
 
+// A plan's memory is filled with zeros where launches run, and batches come on another stream.
+TEST(StreamOrderTest, AnEvaluationAloneDoesSoToo) {
+  const SimulatedTraining training{.ranks = 1};
+  const auto evaluate = [&](std::unique_ptr<Device> device) {
+    SimulatedRanks ranks(1);
+    detail::SimulatedRank self(training, ranks, 0, std::move(device));
+    const double first = self.evaluate(3), larger = self.evaluate(16);
+    return std::pair(first, larger);
+  };
+  const DeviceEntry& reference = detail::simulated_registry().find_device("reference");
+  const auto expected = evaluate(reference.make({}));
+  const auto wrong = collect(100, [&](size_t seed) -> std::string {
+    const SimulatedOptions options{.seed = seed};
+    const auto found = evaluate(std::make_unique<SimulatedDevice>(reference.make({}), options));
+    return found == expected ? "" : concat("seed ", seed);
+  });
+  EXPECT_THAT(wrong, IsEmpty());
+}
+
 // The state of rank 0 on all ranks, also where another's has only been allocated.
 TEST(StreamOrderTest, TheStateAtTheStartIsThatOfRankZero) {
   const PlanRequest request = detail::simulated_request({});

@@ -179,6 +179,18 @@ class SimulatedRank {
     return result;
   }
 
+  // The loss of an evaluation right behind the making of its plan.
+  double evaluate(int64_t samples) {
+    PlanRequest request = request_;
+    request.mode = Mode::evaluation;
+    request.batch_size = samples;
+    evaluations_.push_back(
+        std::make_unique<Plan>(compile(request, simulated_registry(), *device_, state_.layout)));
+    Plan& plan = *evaluations_.back();
+    executor_.attach(plan, request.image);
+    return executor_.evaluate(plan, batch_.fill({0, samples})).loss;
+  }
+
   // The plan of the first step's first shard: the others come in the middle of steps.
   void prepare_first_plan() {
     plan(std::max<int64_t>(shard(training_.step_samples[0], 0).size(), 1));
@@ -218,6 +230,7 @@ class SimulatedRank {
   std::unique_ptr<Device> device_;
   CommunicationThread communication_;
   std::map<int64_t, std::unique_ptr<Plan>> plans_;
+  std::vector<std::unique_ptr<Plan>> evaluations_;
   State state_;
   Executor executor_;
   BatchMemory batch_;
