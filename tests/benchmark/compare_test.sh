@@ -7,12 +7,12 @@ command -v python3 >/dev/null || { echo "skipped: there is no python3"; exit 77;
 compare=$LOCKSTEP_SOURCE_DIR/tests/benchmark/compare
 out=$("$compare" c18-evaluation --pairs 2 --steps 1 --build "$LOCKSTEP_BUILD_DIR")
 echo "$out"
-for line in 'images/s, peak memory' 'executor overhead' conv2d_inference; do
+for line in 'images/s, peak host memory' 'executor overhead' conv2d_inference; do
   grep -q "$line" <<<"$out" || { echo "failed: no line with '$line'"; exit 1; }
 done
 out=$("$compare" resnet20 --pairs 2 --steps 1 --build "$LOCKSTEP_BUILD_DIR")
 echo "$out"
-for line in 'images/s, peak memory' 'start to first launch' 'executor overhead' conv2d_grad; do
+for line in 'images/s, peak host memory' 'start to first launch' 'executor overhead' conv2d_grad; do
   grep -q "$line" <<<"$out" || { echo "failed: no line with '$line'"; exit 1; }
 done
 
