@@ -151,15 +151,16 @@ class AllReduceCheck {
 
 void check_all_reduce(const SelftestSubject& subject, CommunicationThread& communication,
                       SelftestReport& report) {
-  if (!subject.wants("all-reduce") && !subject.wants("broadcast")) return;
   AllReduceCheck check(subject.device, communication, report);
-  check.run<double>(Memory::host);
-  check.run<float>(Memory::host);
-  check.run<float>(Memory::device);
-  check.run<double>(Memory::device);  // of synchronised batch norm
-  constexpr int kMostExactRanks = 256;
-  if (communication.world_size() <= kMostExactRanks) check.run<Bf16>(Memory::device);
-  check.run_broadcast();
+  if (subject.wants("all-reduce")) {
+    check.run<double>(Memory::host);
+    check.run<float>(Memory::host);
+    check.run<float>(Memory::device);
+    check.run<double>(Memory::device);  // of synchronised batch norm
+    constexpr int kMostExactRanks = 256;
+    if (communication.world_size() <= kMostExactRanks) check.run<Bf16>(Memory::device);
+  }
+  if (subject.wants("broadcast")) check.run_broadcast();
 }
 
 }  // namespace lockstep

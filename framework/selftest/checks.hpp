@@ -15,14 +15,19 @@ struct SelftestSubject {
   std::string only;   // checks whose names have this in them; empty: all
 
   bool wants(std::string_view name) const { return name.find(only) != name.npos; }
+  // The device's own, or one that a plugin brings.
+  bool has_kernel(const Node& node, DType dtype) const {
+    return registry.find_kernel(device.name(), node.op) != nullptr ||
+           device.supports(node.op, node.attributes, dtype);
+  }
 };
 
 // Every case of cases.txt: each node of its graph, gradients included, gets the oracle's inputs and
 // is compared with the oracle's outputs, in every layout that the device chooses. A row per op.
 void check_ops(const SelftestSubject& subject, SelftestReport& report);
 
-// That an op whose first input holds NaN gives NaN wherever the oracle does: a device that makes
-// numbers of it hides that a training has diverged. A row per type.
+// That an op whose first input holds NaNs gives NaN wherever the oracle does: a device that makes
+// numbers of them hides that a training has diverged. A row per type.
 void check_nans(const SelftestSubject& subject, SelftestReport& report);
 
 // What runs once per step over whole arenas: optimizers, norm, sums.
@@ -32,7 +37,8 @@ void check_arena_kernels(const SelftestSubject& subject, SelftestReport& report)
 // steps whose launches are recorded and replayed against steps that are launched one by one.
 void check_training(const SelftestSubject& subject, SelftestReport& report);
 
-// Sums over all ranks, of host and of device memory. All ranks call it.
+// Sums over all ranks, of host and of device memory, in every type that trainings sum; and a
+// broadcast. All ranks call it.
 void check_all_reduce(const SelftestSubject& subject, CommunicationThread& communication,
                       SelftestReport& report);
 

@@ -23,11 +23,6 @@ double tolerance_of(DType dtype, const NodeResult& result) {
 // Multiply-adds of a forward case that --quick and half precision still run.
 constexpr int64_t kQuickMultiplyAdds = 1'000'000;
 
-bool has_kernel(const SelftestSubject& subject, const Node& node, DType dtype) {
-  return subject.registry.find_kernel(subject.device.name(), node.op) != nullptr ||
-         subject.device.supports(node.op, node.attributes, dtype);
-}
-
 // Whether a batch norm hands its gradient a mask. The order of its bits is the device's own: the
 // mask goes from one to the other, and what comes of it is compared.
 bool is_masked(const Node& node) {
@@ -54,7 +49,7 @@ class CaseCheck {
     for (size_t i = 0; i < oracle.size(); ++i) {
       const Node& node = graph.graph->nodes()[i];
       if (node.op == "input" || node.op == "all_reduce") continue;
-      if (!has_kernel(subject_, node, dtype_)) {
+      if (!subject_.has_kernel(node, dtype_)) {
         absent_ = absent_ || node.op == op_case_.op;
         continue;
       }

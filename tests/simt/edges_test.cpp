@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ops/attributes.hpp"
+#include "selftest/checks.hpp"
 #include "selftest/golden_values.hpp"
 #include "selftest/op_runner.hpp"
 #include "shim_device.hpp"
@@ -85,6 +86,16 @@ TEST(NaNTest, PassesReluAndWinsItsWindow) {
   expect_equal("relu", {}, {x});
   const PoolAttributes pool{.kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1}};
   expect_equal("max_pool2d", Attributes::of(pool), {x});
+}
+
+TEST(NaNTest, StaysInEveryOwnKernelAsInTheReference) {
+  Registry registry;
+  cuda::ShimDevice shim;
+  SelftestReport report;
+  check_nans({registry, shim, test_device("reference"), true, ""}, report);
+  EXPECT_TRUE(report.passed()) << report_text(report);
+  ASSERT_EQ(report.rows.size(), 3u) << "f32, bf16, f16";
+  for (const CheckRow& row : report.rows) EXPECT_GT(row.cases, 30);
 }
 
 TEST(NaNTest, AndLabelsOutsideOfTheClassesNeverCountAsHits) {

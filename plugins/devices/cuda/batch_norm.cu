@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(kColumnThreads)
     if (c >= columns.channels) continue;
     const double exact_mean = moments[c] / n;
     const double spread = moments[columns.channels + c] / n - exact_mean * exact_mean;
-    const double exact_variance = spread > 0 ? spread : 0;
+    const double exact_variance = spread < 0 ? 0 : spread;  // NaN stays
     affine.mean[k] = static_cast<float>(exact_mean);
     affine.scale[k] = static_cast<float>(w[c] / sqrt(exact_variance + epsilon));
     if (blockIdx.y == 0 && threadIdx.y == 0) {
