@@ -53,7 +53,8 @@ std::string storable_form(const ExecutionPlan& plan) {
 }
 
 std::string options_text(const PlannerOptions& options, bool tuned) {
-  std::string text = options.deterministic ? "deterministic" : "any";
+  // "exact": without engines that round inputs or sums to half precision.
+  std::string text = options.deterministic ? "exact deterministic" : "exact any";
   if (options.tf32) text += " tf32";
   if (tuned) text += " measured";
   return text + concat(" workspace ", options.most_workspace_bytes);
@@ -115,9 +116,10 @@ Planner::Plan Planner::load_or_choose(const OperationGraph& graph, const std::st
   if (Plan stored = load(key)) return stored;
   const auto [chosen, is_to_stay] = choose(graph);
   const std::string form = is_to_stay ? storable_form(*chosen) : "";
-  if (form.empty()) return chosen;
-  const StoredPlan kept = cache_.store(key, {form, chosen->implementation()});
-  if (kept.plan == form) return chosen;
+  if (!form.empty()) {
+    const StoredPlan kept = cache_.store(key, {form, chosen->implementation()});
+    if (kept.plan == form) return chosen;
+  }
   Plan first = load(key);  // another rank's
   return first != nullptr ? first : chosen;
 }
@@ -193,7 +195,12 @@ std::vector<Planner::Plan> Planner::candidates(const OperationGraph& graph, size
       const bool compiled = is_compiled(engine_of(configuration));
       if (compiled && compiled_plans == kMeasuredCompiled) continue;
       try {
-        plans.push_back(plan_engine(configuration, graph));
+        Plan plan = plan_engine(configuration, graph);
+        // What is measured must be what later runs have, too.
+        if (most > 1 && options_.deterministic && storable_form(*plan).empty()) {
+          fail(Failure::device, "an engine's plan cannot be kept");
+        }
+        plans.push_back(std::move(plan));
         if (compiled) ++compiled_plans;
       } catch (const Error& error) {
         refuse(error.what());
