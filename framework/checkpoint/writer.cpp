@@ -88,8 +88,8 @@ void remove_temporaries(const fs::path& folder) {
 // Empty: sound; else what is wrong.
 std::string defect_of(const fs::path& path) {
   try {
-    load_checkpoint(path);
-    return {};
+    const std::string lost = find_not_finite(load_checkpoint(path));
+    return lost.empty() ? "" : concat(path.filename().string(), ": ", lost, " is not finite");
   } catch (const Error& error) {
     return error.what();
   }

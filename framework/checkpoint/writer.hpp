@@ -44,8 +44,8 @@ class CheckpointWriter {
 
 std::string checkpoint_name(int64_t step);  // "step-00000390.h5"
 
-// The newest checkpoint in a folder that loads, and what was wrong with newer ones
-// ("step-00000390.h5: checksum …").
+// The newest checkpoint in a folder that loads and holds numbers alone, and what was wrong with
+// newer ones ("step-00000390.h5: checksum …").
 struct Found {
   std::filesystem::path path;  // empty: none
   std::vector<std::string> rejected;

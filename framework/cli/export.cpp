@@ -34,6 +34,10 @@ std::string onnx_of(const Checkpoint& checkpoint, const ExportArguments& argumen
 
 int run_export(const ExportArguments& arguments) {
   const Checkpoint checkpoint = load_checkpoint(arguments.checkpoint);
+  if (const std::string lost = find_not_finite(checkpoint); !lost.empty()) {
+    fail(Failure::checkpoint, arguments.checkpoint, ": ", lost,
+         " is not finite: the training had diverged; expected numbers; take an earlier checkpoint");
+  }
   std::filesystem::path output = arguments.output;
   if (output.empty()) {
     output = std::filesystem::path(arguments.checkpoint).replace_extension(arguments.format);

@@ -65,12 +65,13 @@ class Matching {
 
   void copy_into(State& state) const {
     for (const auto& [target, tensor] : pairs_) {
-      const std::vector<float> values = tensor->floats();
-      if (!all_finite(values)) {
-        fail(Failure::checkpoint, report.origin, ": '", target->name,
-             "' is not finite: its training had diverged; expected numbers");
-      }
-      state.write(*target->arena, target->offset, values);
+      if (all_finite(tensor->floats())) continue;
+      fail(Failure::checkpoint, report.origin, ": '", target->name,
+           "' is not finite in float32; expected numbers; take other weights, or those of an "
+           "earlier checkpoint");
+    }
+    for (const auto& [target, tensor] : pairs_) {
+      state.write(*target->arena, target->offset, tensor->floats());
     }
   }
 

@@ -48,8 +48,8 @@ struct WeightReport {
 
 // Copies what fits into the state and leaves the rest as it is. Auxiliary heads may be absent on
 // either side. Where something does not fit and rules.strict, throws Error{checkpoint} with the
-// report and the likeliest model of the registry, having changed nothing; and where a tensor holds
-// infinity or NaN.
+// report and the likeliest model of the registry; and where a tensor holds infinity or NaN. Then
+// nothing has changed.
 WeightReport load_weights(State& state, const Weights& weights, const NetworkParts& parts,
                           const WeightRules& rules, Registry& registry);
 

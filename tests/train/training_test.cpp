@@ -204,7 +204,10 @@ TEST_F(TrainingTest, ADivergedTrainingNamesTheStepAndKeepsTheLastCheckpoint) {
 }
 
 TEST_F(TrainingTest, WhatIsNotFiniteIsNeitherSavedNorLoaded) {
-  ASSERT_EQ(lockstep("train tiny.toml --output run --set train.epochs=1").exit_code, 0);
+  ASSERT_EQ(lockstep("train tiny.toml --output run --set train.epochs=1 --set "
+                     "checkpoint.every_steps=3")
+                .exit_code,
+            0);
   Checkpoint lost = checkpoint("run");
   std::vector<float>& values = lost.parameters.begin()->second.values;
   values[0] = std::numeric_limits<float>::infinity();
@@ -217,9 +220,19 @@ TEST_F(TrainingTest, WhatIsNotFiniteIsNeitherSavedNorLoaded) {
   const MpiRun resumed = lockstep("train tiny.toml --output again --resume=lost.h5");
   EXPECT_EQ(resumed.exit_code, 4) << resumed.output;
   EXPECT_NE(resumed.output.find(name), std::string::npos) << resumed.output;
-  const MpiRun evaluated = lockstep("evaluate lost.h5");
-  EXPECT_EQ(evaluated.exit_code, 4) << evaluated.output;
-  EXPECT_NE(evaluated.output.find(name), std::string::npos) << evaluated.output;
+  for (const char* command : {"evaluate lost.h5", "export lost.h5 --format safetensors"}) {
+    const MpiRun refused = lockstep(command);
+    EXPECT_EQ(refused.exit_code, 4) << refused.output;
+    EXPECT_NE(refused.output.find(name), std::string::npos) << refused.output;
+  }
+
+  std::filesystem::rename(folder_ / "lost.h5", folder_ / "run/checkpoints/step-00000006.h5");
+  const MpiRun newest = lockstep("train tiny.toml --output run --resume");
+  EXPECT_EQ(newest.exit_code, 0) << newest.output;
+  EXPECT_NE(newest.output.find("step-00000006.h5: parameter " + name), std::string::npos)
+      << newest.output;
+  EXPECT_NE(newest.output.find("going on from run/checkpoints/step-00000003.h5"), std::string::npos)
+      << newest.output;
 }
 
 TEST_F(TrainingTest, EarlyStoppingEndsATrainingWithoutGain) {
