@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
+#include <fmt/format.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <sys/resource.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -178,9 +180,9 @@ Json gpu_report() {
           {"libcuda", library != nullptr}};
 }
 
-Json folder_report(const fs::path& folder) {
-  std::error_code error;
-  const std::string path = fs::weakly_canonical(folder, error).string();
+// What is mounted where the folder lies, "ext4"; in a changed root, which hides that, the number
+// that statfs(2) knows it by.
+std::string file_system_of(const std::string& path) {
   // The mount point with the longest path that the folder's begins with.
   std::string mount_point, type;
   std::ifstream mounts("/proc/self/mounts");
@@ -191,11 +193,20 @@ Json folder_report(const fs::path& folder) {
     const bool above = path == where || where == "/" || path.starts_with(where + "/");
     if (above && where.size() >= mount_point.size()) mount_point = where, type = kind;
   }
+  struct statfs facts {};
+  if (type.empty() && ::statfs(path.c_str(), &facts) == 0)
+    type = fmt::format("{:#x}", facts.f_type);
+  return type;
+}
+
+Json folder_report(const fs::path& folder) {
+  std::error_code error;
+  const std::string path = fs::weakly_canonical(folder, error).string();
   struct statvfs facts {};
   const bool known = ::statvfs(path.c_str(), &facts) == 0;
   return {
       {"folder", path},
-      {"file_system", type},
+      {"file_system", file_system_of(path)},
       {"free_bytes",
        known ? static_cast<int64_t>(facts.f_bavail) * static_cast<int64_t>(facts.f_frsize) : 0}};
 }
